@@ -1,0 +1,84 @@
+//! Many events in one request: a JSON array or JSON Lines (DESIGN.md, "Batch").
+
+use super::{Arrival, Places, event_of};
+use crate::event::{DeviceId, Event};
+use crate::ingest::body::bad_json;
+use crate::ingest::fields::Fields;
+use crate::problem::{Code, Problem, Result};
+use crate::request::Headers;
+use serde::Serialize;
+
+/// The most events in one batch.
+pub const EVENTS_MAX: usize = 500;
+/// The most devices in one batch: each is one object call.
+pub const DEVICES_MAX: usize = 100;
+
+/// One item of a batch: an event, or why it is none, with its exact text.
+#[derive(Debug)]
+pub struct Item {
+    pub text: String,
+    pub outcome: Result<Box<Event>>,
+}
+
+/// A refused item as the answer names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    pub index: usize,
+    pub code: &'static str,
+    pub field: Option<String>,
+}
+
+/// The answer to a batch.
+#[derive(Debug, Default, Serialize)]
+pub struct Summary {
+    pub accepted: usize,
+    pub duplicates: usize,
+    pub refused: Vec<Refused>,
+}
+
+impl Summary {
+    /// Whether the batch as a whole was refused: nothing in it is in a log, now or from before.
+    pub fn is_refused(&self) -> bool {
+        self.accepted + self.duplicates == 0
+    }
+}
+
+/// Reads each item by itself: one that is refused does not take the others with it. Fields are looked for in
+/// the item only, since query and headers speak of the whole request.
+pub(super) fn read(arrival: &Arrival<'_>, items: &[&str]) -> Result<Vec<Item>> {
+    if items.is_empty() {
+        return Err(Problem::new(Code::EmptyBatch, "the batch is an empty list"));
+    }
+    if items.len() > EVENTS_MAX {
+        let why = format!("a batch has at most {EVENTS_MAX} events; this one has {}", items.len());
+        return Err(Problem::new(Code::BatchTooLarge, why));
+    }
+    let read: Vec<Item> = items
+        .iter()
+        .enumerate()
+        .map(|(index, text)| Item {
+            text: (*text).to_owned(),
+            outcome: read_item(arrival, index, text).map(Box::new),
+        })
+        .collect();
+    let mut devices: Vec<&DeviceId> =
+        read.iter().filter_map(|item| item.outcome.as_ref().ok()).map(|event| &event.device).collect();
+    devices.sort();
+    devices.dedup();
+    if devices.len() > DEVICES_MAX {
+        let why = format!("a batch has at most {DEVICES_MAX} devices; this one has {}", devices.len());
+        return Err(Problem::new(Code::BatchTooLarge, why));
+    }
+    Ok(read)
+}
+
+fn read_item(arrival: &Arrival<'_>, index: usize, text: &str) -> Result<Event> {
+    if !text.trim_start().starts_with('{') {
+        return Err(Problem::new(Code::BadJson, "an item of a batch is a JSON object"));
+    }
+    let body = Fields::from_json(text).map_err(|error| bad_json(&error))?;
+    let (query, headers) = (Fields::default(), Headers::default());
+    let places = Places { body: &body, query: &query, headers: &headers };
+    let signed_id = arrival.credential.signed_id().map(|id| format!("{id}/{index}"));
+    event_of(arrival, &places, None, signed_id)
+}

@@ -1,0 +1,209 @@
+//! From a proven request to events: which fields say what, and what is refused (DESIGN.md, "Ingest").
+//!
+//! Not here: proof (it comes in as a [`Credential`]), transforms, and the log.
+
+pub mod batch;
+pub mod body;
+pub mod fields;
+
+use crate::clock::Time;
+use crate::event::{self, DedupKey, DeviceId, Event, EventName, SourceName};
+use crate::problem::{Code, Problem, Result};
+use crate::proof::Credential;
+use crate::request::{Body, Headers, Method, Request};
+use body::Content;
+use fields::{Fields, Value};
+use serde_json::value::RawValue;
+
+/// What is the same for every event of one request.
+pub struct Arrival<'a> {
+    pub request: &'a Request,
+    pub source: &'a SourceName,
+    pub credential: &'a Credential,
+    pub now: Time,
+    /// Milliseconds; how far a hub-signed event's own time may lie from now.
+    pub dedup_window: i64,
+    /// Gives a text that was never given before, for ids that must not repeat.
+    pub unique: &'a dyn Fn() -> String,
+}
+
+/// What a request held.
+#[derive(Debug)]
+pub enum Ingest {
+    One(Box<Event>),
+    Batch(Vec<batch::Item>),
+}
+
+/// Reads the event or the batch.
+///
+/// # Errors
+/// What is wrong with it, naming the field: `missing-field`, `bad-field`, `bad-json`, `bad-form`,
+/// `bad-body`, `unsupported-media-type`, `empty-batch`, `batch-too-large`, `stale-signature`.
+pub fn read(arrival: &Arrival<'_>) -> Result<Ingest> {
+    let request = arrival.request;
+    let bytes = match (&request.body, request.method) {
+        (Body::TooLarge, _) => return Err(Problem::new(Code::BodyTooLarge, "the body is over MAX_BODY")),
+        (Body::Bytes(_), Method::Get) => &[][..],
+        (Body::Bytes(bytes), _) => bytes.as_slice(),
+    };
+    let vouched = arrival.credential.vouches_for_everything();
+    let content = match body::read(&request.headers, bytes, vouched)? {
+        Content::Batch(items) => return batch::read(arrival, &items).map(Ingest::Batch),
+        content => content,
+    };
+    let nothing = Headers::default();
+    let (query, headers) = match vouched {
+        true => (Fields::from_form(request.query.as_bytes()), &request.headers),
+        false => (Fields::default(), &nothing),
+    };
+    let (body, data) = match content {
+        Content::Fields(fields) => (fields, None),
+        Content::Data(text) => (Fields::default(), Some(text)),
+        Content::Empty | Content::Batch(_) => (Fields::default(), None),
+    };
+    let places = Places { body: &body, query: &query, headers };
+    let event = event_of(arrival, &places, data, arrival.credential.signed_id().map(str::to_owned))?;
+    Ok(Ingest::One(Box::new(event)))
+}
+
+/// Where a field is looked for, in this order; first found wins.
+struct Places<'a> {
+    body: &'a Fields<'a>,
+    query: &'a Fields<'a>,
+    headers: &'a Headers,
+}
+
+impl Places<'_> {
+    /// A field that is a text, number or boolean; an empty one counts as absent.
+    fn scalar(&self, field: &str, spellings: &[&str], header: Option<&str>) -> Result<Option<String>> {
+        for fields in [self.body, self.query] {
+            if let Some(value) = fields.find(spellings)
+                && let Some(text) = value.scalar(field)?
+            {
+                return Ok(Some(text));
+            }
+        }
+        Ok(header.and_then(|name| self.headers.get(name)).map(str::to_owned))
+    }
+
+    fn data(&self) -> Result<Option<String>> {
+        let spellings = &["data", "value"];
+        let found = self.body.find(spellings).or_else(|| self.query.find(spellings));
+        found.map(|value| value.text("data")).transpose()
+    }
+
+    /// Everything else, as a JSON object.
+    fn extra(&self) -> Option<Box<RawValue>> {
+        let mut text = String::new();
+        let mut add = |name: &str, value: &Value<'_>| {
+            text.push(if text.is_empty() { '{' } else { ',' });
+            text.push_str(&serde_json::to_string(name).unwrap_or_default());
+            text.push(':');
+            text.push_str(&value.to_json());
+        };
+        let mut seen: Vec<&str> = Vec::new();
+        for (name, value) in self.body.unused().chain(self.query.unused()) {
+            if seen.len() < MAX_EXTRA && !seen.contains(&name) {
+                seen.push(name);
+                add(name, value);
+            }
+        }
+        if text.is_empty() {
+            return None;
+        }
+        text.push('}');
+        RawValue::from_string(text).ok()
+    }
+}
+
+/// The most fields kept as `extra`; the rest of so odd an event is dropped.
+const MAX_EXTRA: usize = 256;
+
+fn event_of(
+    arrival: &Arrival<'_>,
+    places: &Places<'_>,
+    body_data: Option<String>,
+    signed_id: Option<String>,
+) -> Result<Event> {
+    let name = places.scalar("event", &["event", "name"], Some("x-particle-event-name"))?;
+    let name = name.ok_or_else(|| {
+        let hint = match places.body.looks_like_json() {
+            true => "; the body looks like JSON but its Content-Type says form",
+            false => "",
+        };
+        let why = format!("no event name in the body, the query or x-particle-event-name{hint}");
+        Problem::field(Code::MissingField, "event", why)
+    })?;
+    let name = EventName::parse(&name)?;
+
+    let coreid = &["coreid", "device_id", "deviceID"];
+    let device = match places.scalar("coreid", coreid, Some("x-particle-device-id"))? {
+        Some(text) => DeviceId::parse(&text)?,
+        None => DeviceId::of_source(arrival.source),
+    };
+
+    let data = places.data()?.or(body_data).unwrap_or_default();
+    let own_id = places.scalar("event_id", &["event_id", "id"], Some("x-particle-event-id"))?;
+    let time_text = places.scalar("published_at", &["published_at"], Some("x-particle-published-at"))?;
+    let own_time = time_text.as_deref().and_then(Time::parse);
+    check_freshness(arrival, own_id.is_some(), own_time)?;
+
+    let given_id = signed_id.or(own_id);
+    let derived = given_id.is_none();
+    let id = match given_id {
+        Some(id) => check_id(id)?,
+        // Without a time of its own, an equal event later is another event: its id must be its own.
+        None => match (&time_text, own_time) {
+            (Some(text), Some(_)) => event::derive_id(name.as_str(), &data, text),
+            _ => event::derive_id(name.as_str(), &data, &(arrival.unique)()),
+        },
+    };
+    let product = &["productID", "product_id"];
+    Ok(Event {
+        key: DedupKey::of(&device, &id),
+        id,
+        derived,
+        media_type: event::media_type(&data),
+        published_at: own_time.unwrap_or(arrival.now),
+        received_at: arrival.now,
+        source: arrival.source.clone(),
+        product_id: places.scalar("product_id", product, Some("x-particle-product-id"))?,
+        fw_version: places.scalar("fw_version", &["fw_version", "version"], None)?,
+        userid: places.scalar("userid", &["userid"], None)?,
+        extra: places.extra(),
+        raw: None,
+        transform_error: None,
+        name,
+        data,
+        device,
+    })
+}
+
+/// A hub signature has neither id nor time of its own: what it signs must be recognisable when it comes back
+/// (DESIGN.md, "Proof of origin").
+fn check_freshness(arrival: &Arrival<'_>, has_id: bool, published_at: Option<Time>) -> Result<()> {
+    if !arrival.credential.is_hub_only() {
+        return Ok(());
+    }
+    let stale = |field: &str, why: &str| Err(Problem::field(Code::StaleSignature, field, why));
+    if !has_id {
+        return stale("event_id", "an event proven by x-hub-signature-256 alone needs an id in its body");
+    }
+    match published_at {
+        Some(time) if time.distance(arrival.now) > arrival.dedup_window => {
+            stale("published_at", "published_at is further from now than DEDUP_WINDOW")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_id(id: String) -> Result<String> {
+    if id.chars().count() <= event::ID_MAX && !id.chars().any(char::is_control) {
+        return Ok(id);
+    }
+    let why = format!("an event id has at most {} characters and no control characters", event::ID_MAX);
+    Err(Problem::field(Code::BadField, "event_id", why))
+}
+
+#[cfg(test)]
+mod tests;

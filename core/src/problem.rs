@@ -1,0 +1,228 @@
+//! The error catalogue: every stable `code` a caller can meet, with its status and title, in one place.
+//!
+//! Not here: what the log is told. A [`Problem`] is what the *caller* is told, so it never holds a secret,
+//! a stored row or another caller's text.
+
+use serde::Serialize;
+
+/// A stable error code (DESIGN.md, "Shapes").
+///
+/// ```
+/// use fieldhook_core::problem::Code;
+/// assert_eq!(Code::BadToken.as_str(), "bad-token");
+/// assert_eq!(Code::BadToken.status(), 401);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    BadToken,
+    BadSignature,
+    StaleSignature,
+    MissingProof,
+    ForbiddenNetwork,
+    NotConfigured,
+    BadBody,
+    BadJson,
+    BadForm,
+    MissingField,
+    BadField,
+    EmptyBatch,
+    BatchRefused,
+    BatchTooLarge,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    MethodNotAllowed,
+    NotFound,
+    UnknownDevice,
+    UnknownSource,
+    UnknownTransform,
+    UnknownEntry,
+    BadSourceName,
+    BadDefinition,
+    BadTemplate,
+    BadQuery,
+    BadCursor,
+    Forbidden,
+    HopLimit,
+    CommitFailed,
+    Unavailable,
+    Internal,
+}
+
+impl Code {
+    /// Every code, for documentation and tests.
+    pub const ALL: &'static [Code] = &[
+        Code::BadToken,
+        Code::BadSignature,
+        Code::StaleSignature,
+        Code::MissingProof,
+        Code::ForbiddenNetwork,
+        Code::NotConfigured,
+        Code::BadBody,
+        Code::BadJson,
+        Code::BadForm,
+        Code::MissingField,
+        Code::BadField,
+        Code::EmptyBatch,
+        Code::BatchRefused,
+        Code::BatchTooLarge,
+        Code::BodyTooLarge,
+        Code::UnsupportedMediaType,
+        Code::MethodNotAllowed,
+        Code::NotFound,
+        Code::UnknownDevice,
+        Code::UnknownSource,
+        Code::UnknownTransform,
+        Code::UnknownEntry,
+        Code::BadSourceName,
+        Code::BadDefinition,
+        Code::BadTemplate,
+        Code::BadQuery,
+        Code::BadCursor,
+        Code::Forbidden,
+        Code::HopLimit,
+        Code::CommitFailed,
+        Code::Unavailable,
+        Code::Internal,
+    ];
+
+    /// The code as it stands in an answer.
+    pub fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The HTTP status that goes with the code.
+    pub fn status(self) -> u16 {
+        self.row().1
+    }
+
+    /// One short sentence that does not change from call to call.
+    pub fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    fn row(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Code::BadToken => ("bad-token", 401, "The token is not one of those configured"),
+            Code::BadSignature => ("bad-signature", 401, "The signature does not match"),
+            Code::StaleSignature => ("stale-signature", 401, "The signature is valid but could be a replay"),
+            Code::MissingProof => ("missing-proof", 401, "A proof of origin is required"),
+            Code::ForbiddenNetwork => {
+                ("forbidden-network", 403, "Requests from this network are not accepted")
+            }
+            Code::NotConfigured => ("not-configured", 503, "The deployment is not configured"),
+            Code::BadBody => ("bad-body", 400, "The body cannot be read"),
+            Code::BadJson => ("bad-json", 400, "The body is not valid JSON"),
+            Code::BadForm => ("bad-form", 400, "The body is not a valid form"),
+            Code::MissingField => ("missing-field", 400, "A required field is missing"),
+            Code::BadField => ("bad-field", 400, "A field has a value that cannot be accepted"),
+            Code::EmptyBatch => ("empty-batch", 400, "The batch holds no event"),
+            Code::BatchRefused => ("batch-refused", 400, "No event of the batch was accepted"),
+            Code::BatchTooLarge => ("batch-too-large", 413, "The batch holds too many events or devices"),
+            Code::BodyTooLarge => ("body-too-large", 413, "The body is too large"),
+            Code::UnsupportedMediaType => {
+                ("unsupported-media-type", 415, "The body's type or encoding is not supported")
+            }
+            Code::MethodNotAllowed => ("method-not-allowed", 405, "The method is not allowed here"),
+            Code::NotFound => ("not-found", 404, "There is nothing at this path"),
+            Code::UnknownDevice => ("unknown-device", 404, "No event of this device has been accepted"),
+            Code::UnknownSource => ("unknown-source", 404, "There is no source of this name"),
+            Code::UnknownTransform => ("unknown-transform", 404, "There is no transform of this name"),
+            Code::UnknownEntry => ("unknown-entry", 404, "There is no quarantine entry of this id"),
+            Code::BadSourceName => ("bad-source-name", 400, "The source's name cannot be accepted"),
+            Code::BadDefinition => ("bad-definition", 400, "The definition cannot be accepted"),
+            Code::BadTemplate => ("bad-template", 400, "The template cannot be parsed"),
+            Code::BadQuery => ("bad-query", 400, "A query parameter cannot be accepted"),
+            Code::BadCursor => ("bad-cursor", 400, "The cursor is not one that was given out here"),
+            Code::Forbidden => ("forbidden", 403, "The token does not open this"),
+            Code::HopLimit => ("hop-limit", 508, "The event has passed through too many deliveries"),
+            Code::CommitFailed => {
+                ("commit-failed", 503, "The event could not be stored; sending it again is safe")
+            }
+            Code::Unavailable => ("unavailable", 503, "A part of the service did not answer; try again"),
+            Code::Internal => ("internal", 500, "Something went wrong here"),
+        }
+    }
+}
+
+/// What a caller is told when a request cannot be served: problem JSON (RFC 9457) with a stable code.
+///
+/// ```
+/// use fieldhook_core::problem::{Code, Problem};
+/// let problem = Problem::field(Code::MissingField, "event", "no event name in body, query or headers");
+/// assert_eq!(problem.status(), 400);
+/// assert!(problem.to_json().contains(r#""field":"event""#));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub code: Code,
+    pub detail: String,
+    /// The field, property, header or parameter at fault, where there is one.
+    pub field: Option<String>,
+}
+
+/// The answer of every call that a caller can get wrong.
+pub type Result<T> = std::result::Result<T, Problem>;
+
+impl Problem {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Problem { code, detail: detail.into(), field: None }
+    }
+
+    pub fn field(code: Code, field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Problem { code, detail: detail.into(), field: Some(field.into()) }
+    }
+
+    pub fn status(&self) -> u16 {
+        self.code.status()
+    }
+
+    /// Seconds after which the same request may succeed: only where sending again is the remedy
+    /// (DESIGN.md, "Answers").
+    pub fn retry_after(&self) -> Option<u32> {
+        match self.code {
+            Code::CommitFailed | Code::Unavailable => Some(RETRY_AFTER_SECONDS),
+            _ => None,
+        }
+    }
+
+    /// The body of the answer, `application/problem+json`.
+    pub fn to_json(&self) -> String {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            r#type: String,
+            title: &'a str,
+            status: u16,
+            code: &'a str,
+            detail: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            field: Option<&'a str>,
+        }
+        let body = Body {
+            r#type: format!("urn:fieldhook:problem:{}", self.code.as_str()),
+            title: self.code.title(),
+            status: self.status(),
+            code: self.code.as_str(),
+            detail: &self.detail,
+            field: self.field.as_deref(),
+        };
+        serde_json::to_string(&body).unwrap_or_default()
+    }
+}
+
+/// `Retry-After` of a 503, in seconds.
+pub const RETRY_AFTER_SECONDS: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_kebab_case() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in Code::ALL {
+            assert!(seen.insert(code.as_str()), "{} twice", code.as_str());
+            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
+            assert!((400..600).contains(&code.status()));
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The deployment's settings, parsed once per isolate from vars and secrets (DESIGN.md, "Configuration").
+//!
+//! Every default is named here and nowhere else. A setting that cannot be read makes the deployment answer
+//! `not-configured` and say which one: it fails closed.
+
+use crate::problem::{Code, Problem, Result};
+use crate::proof::network::Network;
+use crate::proof::signature::Secret;
+use crate::proof::token::TokenHash;
+use crate::reply::Framing;
+
+/// Default of `DEDUP_WINDOW`, seconds.
+pub const DEDUP_WINDOW: i64 = 86_400;
+/// The least `DEDUP_WINDOW` can be, seconds: KV refuses a shorter expiration (PLATFORM.md).
+pub const DEDUP_WINDOW_MIN: i64 = 60;
+/// Default of `MAX_BODY`, bytes.
+pub const MAX_BODY: usize = 262_144;
+/// Default of `REPLY_BUDGET`, bytes: one part of a hook-response, less the byte that would end it on 512.
+pub const REPLY_BUDGET: usize = 511;
+/// Default of `RETENTION_DAYS`.
+pub const RETENTION_DAYS: f64 = 30.0;
+/// Default of `MAX_LOG_MB`, mebibytes per object.
+pub const MAX_LOG_MB: f64 = 1024.0;
+/// Default of `FLEET_SHARDS`.
+pub const FLEET_SHARDS: u32 = 1;
+/// The most shards a reader will merge.
+pub const FLEET_SHARDS_MAX: u32 = 64;
+
+/// Which proofs of origin `/hook` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProofPolicy {
+    /// One valid proof is enough.
+    Any,
+    /// Every configured kind (token, signature) must be valid.
+    All,
+}
+
+/// What an event that was authenticated and quarantined is answered with (DESIGN.md, "Answers").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Malformed {
+    /// 202 to Particle, whose throttling is per host name; 400 to everyone else.
+    Auto,
+    Reject,
+    Accept,
+}
+
+/// The settings of one deployment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub ingest_tokens: Vec<TokenHash>,
+    pub hmac_secrets: Vec<Secret>,
+    pub read_tokens: Vec<TokenHash>,
+    pub admin_tokens: Vec<TokenHash>,
+    pub proof: ProofPolicy,
+    pub allowed_networks: Vec<Network>,
+    /// Seconds.
+    pub dedup_window: i64,
+    pub dedup_kv: bool,
+    /// Bytes.
+    pub max_body: usize,
+    pub malformed: Malformed,
+    /// Bytes.
+    pub reply_budget: usize,
+    pub reply_framing: Framing,
+    /// Milliseconds.
+    pub retention: i64,
+    /// Bytes.
+    pub max_log: u64,
+    pub fleet_shards: u32,
+}
+
+impl Settings {
+    /// Reads every setting through `var`, which answers `None` for what is not set.
+    ///
+    /// ```
+    /// use fieldhook_core::settings::Settings;
+    /// let settings = Settings::read(|name| (name == "DEDUP_WINDOW").then(|| "3600".to_owned())).unwrap();
+    /// assert_eq!(settings.dedup_window, 3600);
+    /// assert_eq!(settings.max_body, 262_144);
+    /// assert!(Settings::read(|name| (name == "PROOF").then(|| "maybe".to_owned())).is_err());
+    /// ```
+    pub fn read(var: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let vars = Vars { var };
+        let dedup_window =
+            vars.number("DEDUP_WINDOW", DEDUP_WINDOW as f64, DEDUP_WINDOW_MIN as f64, 3.2e9)?;
+        let max_body = vars.number("MAX_BODY", MAX_BODY as f64, 1.0, 100e6)?;
+        let reply_budget = vars.number("REPLY_BUDGET", REPLY_BUDGET as f64, 64.0, 511.0)?;
+        let retention = vars.number("RETENTION_DAYS", RETENTION_DAYS, 0.0, 36_500.0)?;
+        let max_log = vars.number("MAX_LOG_MB", MAX_LOG_MB, 0.1, 10_000.0)?;
+        let shards =
+            vars.number("FLEET_SHARDS", f64::from(FLEET_SHARDS), 1.0, f64::from(FLEET_SHARDS_MAX))?;
+        Ok(Settings {
+            ingest_tokens: vars.tokens("INGEST_TOKENS"),
+            hmac_secrets: vars.list("HMAC_SECRETS", |text| {
+                Secret::parse(text).ok_or("a whsec_ secret must be base64 after the prefix")
+            })?,
+            read_tokens: vars.tokens("READ_TOKENS"),
+            admin_tokens: vars.tokens("ADMIN_TOKENS"),
+            proof: vars.choice("PROOF", &[("any", ProofPolicy::Any), ("all", ProofPolicy::All)])?,
+            allowed_networks: vars.list("ALLOWED_NETWORKS", |text| {
+                if text == "all" {
+                    return Ok(Network::everywhere());
+                }
+                Network::parse(text).ok_or("not a CIDR such as 203.0.113.0/24 or 2001:db8::/32")
+            })?,
+            dedup_window: dedup_window as i64,
+            dedup_kv: vars.choice("DEDUP_KV", &[("on", true), ("off", false)])?,
+            max_body: max_body as usize,
+            malformed: vars.choice(
+                "MALFORMED",
+                &[("auto", Malformed::Auto), ("reject", Malformed::Reject), ("accept", Malformed::Accept)],
+            )?,
+            reply_budget: reply_budget as usize,
+            reply_framing: vars
+                .choice("REPLY_FRAMING", &[("plain", Framing::Plain), ("framed", Framing::Framed)])?,
+            retention: (retention * 86_400_000.0) as i64,
+            max_log: (max_log * 1_048_576.0) as u64,
+            fleet_shards: shards as u32,
+        })
+    }
+
+    /// Whether anything at all could prove an event's origin. Where nothing can, `/hook` is closed.
+    pub fn ingest_is_configured(&self) -> bool {
+        !self.ingest_tokens.is_empty() || !self.hmac_secrets.is_empty()
+    }
+}
+
+struct Vars<F> {
+    var: F,
+}
+
+impl<F: Fn(&str) -> Option<String>> Vars<F> {
+    fn text(&self, name: &str) -> Option<String> {
+        (self.var)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn number(&self, name: &str, default: f64, least: f64, most: f64) -> Result<f64> {
+        let Some(text) = self.text(name) else { return Ok(default) };
+        match text.parse::<f64>() {
+            Ok(value) if (least..=most).contains(&value) => Ok(value),
+            _ => Err(bad(name, &format!("must be a number from {least} to {most}"))),
+        }
+    }
+
+    /// One of the named choices; the first is the default.
+    fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T> {
+        let text = self.text(name);
+        let chosen = match &text {
+            None => choices.first(),
+            Some(text) => choices.iter().find(|(word, _)| word == text),
+        };
+        let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+        chosen.map(|(_, value)| *value).ok_or_else(|| bad(name, &format!("must be one of {}", words())))
+    }
+
+    fn list<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> std::result::Result<T, &'static str>,
+    ) -> Result<Vec<T>> {
+        let text = self.text(name).unwrap_or_default();
+        split_list(&text).map(|item| parse(item).map_err(|why| bad(name, why))).collect()
+    }
+
+    fn tokens(&self, name: &str) -> Vec<TokenHash> {
+        split_list(&self.text(name).unwrap_or_default()).map(TokenHash::of).collect()
+    }
+}
+
+fn split_list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+/// Names the setting and the rule, never the value: it may be a secret put in the wrong place.
+fn bad(name: &str, why: &str) -> Problem {
+    Problem::field(Code::NotConfigured, name, format!("the setting {name} {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings> {
+        let pairs = pairs.to_vec();
+        Settings::read(move |name| {
+            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn nothing_secret_has_a_default() {
+        let settings = read(&[]).unwrap();
+        assert!(!settings.ingest_is_configured());
+        assert!(settings.read_tokens.is_empty() && settings.admin_tokens.is_empty());
+    }
+
+    #[test]
+    fn several_tokens_are_active_at_once() {
+        assert_eq!(read(&[("INGEST_TOKENS", " a , b,,c")]).unwrap().ingest_tokens.len(), 3);
+    }
+
+    #[test]
+    fn a_setting_that_cannot_be_read_is_named_without_its_value() {
+        for (name, value) in [
+            ("PROOF", "sometimes"),
+            ("DEDUP_WINDOW", "59"),
+            ("ALLOWED_NETWORKS", "10.0.0.0/33"),
+            ("HMAC_SECRETS", "whsec_%%%"),
+            ("REPLY_BUDGET", "512"),
+        ] {
+            let problem = read(&[(name, value)]).unwrap_err();
+            assert_eq!(problem.code, Code::NotConfigured);
+            assert_eq!(problem.field.as_deref(), Some(name));
+            assert!(!problem.detail.contains(value), "{}", problem.detail);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The Worker.
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+pub fn hello() -> String {
+    "hello".into()
+}
