@@ -25,7 +25,6 @@ pub struct Event {
     pub data: String,
     pub device: DeviceId,
     pub published_at: Time,
-    pub received_at: Time,
     pub source: SourceName,
     pub product_id: Option<String>,
     pub fw_version: Option<String>,

@@ -1,9 +1,26 @@
 //! Every decision of fieldhook that needs no I/O.
+//!
+//! An event's way through these modules: a [`request`] crosses in; [`proof`] says what is proven about it;
+//! [`ingest`] reads it into an [`event`]; a [`transform`] may rewrite it; a [`source`] renders its [`reply`];
+//! the [`log`] says what its device's object is asked to commit. What is refused goes to [`quarantine`] with
+//! a code from [`problem`].
+//!
+//! Nothing here does I/O or looks at a clock: the Worker (`src/`) performs what is decided here.
+
 pub mod clock;
+pub mod definition;
 pub mod event;
+pub mod history;
 pub mod ingest;
+pub mod json;
+pub mod log;
 pub mod problem;
 pub mod proof;
+pub mod quarantine;
+pub mod registry;
 pub mod reply;
 pub mod request;
 pub mod settings;
+pub mod source;
+pub mod template;
+pub mod transform;

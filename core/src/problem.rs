@@ -42,6 +42,7 @@ pub enum Code {
     BadQuery,
     BadCursor,
     Forbidden,
+    LimitReached,
     HopLimit,
     CommitFailed,
     Unavailable,
@@ -79,6 +80,7 @@ impl Code {
         Code::BadQuery,
         Code::BadCursor,
         Code::Forbidden,
+        Code::LimitReached,
         Code::HopLimit,
         Code::CommitFailed,
         Code::Unavailable,
@@ -93,6 +95,11 @@ impl Code {
     /// The HTTP status that goes with the code.
     pub fn status(self) -> u16 {
         self.row().1
+    }
+
+    /// Reads what [`Code::as_str`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        Code::ALL.iter().copied().find(|code| code.as_str() == text)
     }
 
     /// One short sentence that does not change from call to call.
@@ -134,6 +141,7 @@ impl Code {
             Code::BadQuery => ("bad-query", 400, "A query parameter cannot be accepted"),
             Code::BadCursor => ("bad-cursor", 400, "The cursor is not one that was given out here"),
             Code::Forbidden => ("forbidden", 403, "The token does not open this"),
+            Code::LimitReached => ("limit-reached", 409, "There are as many of these as there can be"),
             Code::HopLimit => ("hop-limit", 508, "The event has passed through too many deliveries"),
             Code::CommitFailed => {
                 ("commit-failed", 503, "The event could not be stored; sending it again is safe")
@@ -207,6 +215,37 @@ impl Problem {
         };
         serde_json::to_string(&body).unwrap_or_default()
     }
+}
+
+/// An outcome as it crosses an object call: exceptions there lose everything but their text.
+///
+/// ```
+/// use fieldhook_core::problem::{Code, Problem, Result, from_wire, to_wire};
+/// let refused: Result<String> = Err(Problem::new(Code::UnknownDevice, "d"));
+/// assert_eq!(from_wire(&to_wire(&refused)), refused);
+/// assert_eq!(from_wire(&to_wire(&Ok("text".into()))), Ok("text".into()));
+/// ```
+pub fn to_wire(outcome: &Result<String>) -> String {
+    match outcome {
+        Ok(text) => format!("+{text}"),
+        Err(problem) => {
+            let field = problem.field.as_deref();
+            let wire = (problem.code.as_str(), problem.detail.as_str(), field);
+            format!("-{}", serde_json::to_string(&wire).unwrap_or_default())
+        }
+    }
+}
+
+/// Reads what [`to_wire`] wrote.
+pub fn from_wire(wire: &str) -> Result<String> {
+    if let Some(text) = wire.strip_prefix('+') {
+        return Ok(text.to_owned());
+    }
+    let unreadable = || Problem::new(Code::Internal, "an object's answer cannot be read");
+    let text = wire.strip_prefix('-').ok_or_else(unreadable)?;
+    let (code, detail, field): (String, String, Option<String>) =
+        serde_json::from_str(text).map_err(|_| unreadable())?;
+    Err(Problem { code: Code::parse(&code).ok_or_else(unreadable)?, detail, field })
 }
 
 /// `Retry-After` of a 503, in seconds.

@@ -62,7 +62,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Field names whose values never reach a row (DESIGN.md, "Integrations": what attempts mask).
-fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     ["access_token", "api_key", "authorization", "password", "secret", "token"]
         .iter()
         .any(|secret| name.eq_ignore_ascii_case(secret))

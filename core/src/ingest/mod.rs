@@ -165,7 +165,6 @@ fn event_of(
         derived,
         media_type: event::media_type(&data),
         published_at: own_time.unwrap_or(arrival.now),
-        received_at: arrival.now,
         source: arrival.source.clone(),
         product_id: places.scalar("product_id", product, Some("x-particle-product-id"))?,
         fw_version: places.scalar("fw_version", &["fw_version", "version"], None)?,

@@ -28,9 +28,7 @@ pub fn authorize(settings: &Settings, headers: &Headers, needed: Scope) -> Resul
         return Err(Problem::new(Code::NotConfigured, why));
     }
     let presented = presented_tokens(headers);
-    let is = |hashes: &[TokenHash]| {
-        presented.iter().fold(false, |found, token| TokenHash::any_is(hashes, token) || found)
-    };
+    let is = |hashes: &[TokenHash]| presented.iter().any(|token| TokenHash::any_is(hashes, token));
     let (admin, read) = (is(&settings.admin_tokens), is(&settings.read_tokens));
     match (admin, read, needed) {
         (true, _, _) => Ok(Scope::Admin),

@@ -72,7 +72,7 @@ pub fn prove(
     check_network(settings, &request.headers)?;
 
     let presented = presented_tokens(&request.headers);
-    let token = presented.iter().fold(false, |found, text| TokenHash::any_is(tokens, text) || found);
+    let token = presented.iter().any(|text| TokenHash::any_is(tokens, text));
     let signed = check_signatures(&settings.hmac_secrets, request, now_seconds);
 
     let needs_token = !source_tokens.is_empty()

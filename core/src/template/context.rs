@@ -69,9 +69,8 @@ impl<'a> Context<'a> {
         let mut parts = name.split('.');
         let first = parts.next()?;
         let nearest = sections.iter().rev().find_map(|section| section.member(first));
-        let found = nearest
-            .or_else(|| self.variables?.get(first).map(View::Text))
-            .or_else(|| root.member(first))?;
+        let found =
+            nearest.or_else(|| self.variables?.get(first).map(View::Text)).or_else(|| root.member(first))?;
         parts.try_fold(found, |value, part| value.member(part))
     }
 }

@@ -94,7 +94,9 @@ impl Document {
         match Json::parse(text, MAX_DOCUMENT_DEPTH) {
             Ok(Json::Text(text)) => Document::text(&text),
             Ok(json) => part(&json, &mut String::new()).map(|part| Document { shape: Shape::Json(part) }),
-            Err(Invalid::Syntax) => Err(ParseError::whole(Problem::NotJson)),
+            Err(Invalid::Syntax { line, column }) => {
+                Err(ParseError { line, column, ..ParseError::whole(Problem::NotJson) })
+            }
             Err(Invalid::TooDeep) => Err(ParseError::whole(Problem::TooDeep)),
         }
     }
@@ -187,7 +189,9 @@ impl Part {
             }
             Part::Object(members) => {
                 output.put("{")?;
-                for (index, (key, value)) in last_of_each_key(members, renderer, output.room())?.iter().enumerate() {
+                for (index, (key, value)) in
+                    last_of_each_key(members, renderer, output.room())?.iter().enumerate()
+                {
                     output.put(if index == 0 { "" } else { "," })?;
                     output.put_string(key)?;
                     output.put(":")?;

@@ -39,13 +39,17 @@ struct Member {
 /// Why a text is no [`Json`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Invalid {
-    Syntax,
+    /// Where, from 1.
+    Syntax {
+        line: usize,
+        column: usize,
+    },
     TooDeep,
 }
 
 impl From<serde_json::Error> for Invalid {
-    fn from(_: serde_json::Error) -> Invalid {
-        Invalid::Syntax
+    fn from(error: serde_json::Error) -> Invalid {
+        Invalid::Syntax { line: error.line().max(1), column: error.column().max(1) }
     }
 }
 
@@ -82,7 +86,9 @@ impl Json {
     pub(super) fn member(&self, part: &str) -> Option<&Json> {
         match self {
             Json::Object(object) => object.members.get(part).map(|member| &member.value),
-            Json::Array(items) if part.bytes().all(|b| b.is_ascii_digit()) => items.get(part.parse::<usize>().ok()?),
+            Json::Array(items) if part.bytes().all(|b| b.is_ascii_digit()) => {
+                items.get(part.parse::<usize>().ok()?)
+            }
             _ => None,
         }
     }
@@ -167,7 +173,7 @@ mod tests {
     #[test]
     fn what_is_no_json_is_refused() {
         for text in ["", "{", "{\"a\":}", "nul", "01", "1 2", "\"\\ud800\"", "{\"\\ud800\":1}"] {
-            assert_eq!(Json::parse(text, 8), Err(Invalid::Syntax), "{text}");
+            assert!(matches!(Json::parse(text, 8), Err(Invalid::Syntax { .. })), "{text}");
         }
     }
 }

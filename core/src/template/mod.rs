@@ -55,8 +55,9 @@ pub const MAX_SECTION_DEPTH: usize = 32;
 /// How deep objects and arrays may be nested in a [`Document`].
 pub const MAX_DOCUMENT_DEPTH: usize = 32;
 
-/// How deep objects and arrays may be nested in the [`Fields`] of an event; deeper data is text.
-pub const MAX_FIELD_DEPTH: usize = 64;
+/// How deep objects and arrays may be nested in the [`Fields`] of an event; deeper data is text. Each level
+/// is read once more than the one around it, so this bounds the time as well as the stack.
+pub const MAX_FIELD_DEPTH: usize = 32;
 
 /// How many tags, texts and repetitions one rendering may go through. The output limit alone does not
 /// end a rendering that writes nothing: sections nested over the same long array.
@@ -131,9 +132,5 @@ impl Template {
     /// ```
     pub fn mentions(&self, name: &str) -> bool {
         self.nodes.iter().any(|node| node.mentions(name))
-    }
-
-    pub(self) fn nodes(&self) -> &[Node] {
-        &self.nodes
     }
 }

@@ -132,6 +132,8 @@ fn json(c: char) -> Option<Cow<'static, str>> {
         '\n' => "\\n",
         '\r' => "\\r",
         '\t' => "\\t",
+        '\x08' => "\\b",
+        '\x0c' => "\\f",
         '\0'..='\x1f' => return Some(Cow::Owned(format!("\\u{:04x}", u32::from(c)))),
         _ => return None,
     }))

@@ -17,17 +17,30 @@ impl Node {
         match self {
             Node::Text(_) => false,
             Node::Value { name, .. } => is_wanted(name),
-            Node::Section { name, body, .. } => is_wanted(name) || body.iter().any(|node| node.mentions(wanted)),
+            Node::Section { name, body, .. } => {
+                is_wanted(name) || body.iter().any(|node| node.mentions(wanted))
+            }
         }
     }
 }
 
 /// What stands between two delimiters.
 enum Tag<'t> {
-    Value { name: &'t str, escape: bool },
-    Open { name: &'t str, inverted: bool },
-    Close { name: &'t str },
-    Delimiters { open: &'t str, close: &'t str },
+    Value {
+        name: &'t str,
+        escape: bool,
+    },
+    Open {
+        name: &'t str,
+        inverted: bool,
+    },
+    Close {
+        name: &'t str,
+    },
+    Delimiters {
+        open: &'t str,
+        close: &'t str,
+    },
     /// A comment, or a partial: both render empty.
     Nothing,
 }
@@ -57,7 +70,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, ParseError> {
     if text.len() > MAX_TEMPLATE_BYTES {
         return Err(ParseError::whole(Problem::TooLong));
     }
-    let parser = Parser { text, rest: text, open: "{{", close: "}}", sections: Vec::new(), nodes: Vec::new() };
+    let parser =
+        Parser { text, rest: text, open: "{{", close: "}}", sections: Vec::new(), nodes: Vec::new() };
     parser.run()
 }
 
@@ -68,16 +82,10 @@ impl<'t> Parser<'t> {
             let fail = |problem| ParseError::at(self.text, offset, problem);
             let (tag, after) = self.tag(inside).map_err(fail)?;
             let alone = !matches!(tag, Tag::Value { .. });
-            match alone.then(|| self.standalone(offset, before, after)).flatten() {
-                Some((before, after)) => {
-                    self.push_text(before);
-                    self.rest = after;
-                }
-                None => {
-                    self.push_text(before);
-                    self.rest = after;
-                }
-            }
+            let line = alone.then(|| self.standalone(offset, before, after)).flatten();
+            let (before, after) = line.unwrap_or((before, after));
+            self.push_text(before);
+            self.rest = after;
             self.apply(tag, offset)?;
         }
         self.push_text(self.rest);

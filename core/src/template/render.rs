@@ -20,7 +20,7 @@ impl<'a> Renderer<'a> {
     }
 
     pub(super) fn template(&mut self, template: &Template, output: &mut Output) -> Result<(), RenderError> {
-        self.nodes(template.nodes(), output)
+        self.nodes(&template.nodes, output)
     }
 
     pub(super) fn step(&mut self) -> Result<(), RenderError> {

@@ -4,7 +4,6 @@ use std::cell::OnceCell;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::de::IgnoredAny;
 
 /// The parts of an event that templates can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,9 +30,10 @@ pub struct Parts<'a> {
 ///
 /// Besides the parts themselves:
 ///
-/// - `PARTICLE_EVENT_JSON` is the event's data as JSON: the data itself where it is valid JSON, else the
-///   data as a JSON string. So it can stand in a JSON text without quotes around it.
-/// - `PARTICLE_EVENT_BASE64` is the text of the event's data in base64 (RFC 4648 section 4, padded).
+/// - `PARTICLE_EVENT_JSON` is "the entire event (name, value, published at, etc) as a JSON string"
+///   (Particle, "Pre-defined variables"), with the names of Particle's default fields, since the page does
+///   not show its own.
+/// - `PARTICLE_EVENT_BASE64` is the same in base64 (RFC 4648 section 4, padded).
 ///
 /// Both are computed when a template first asks for them.
 ///
@@ -47,8 +47,8 @@ pub struct Parts<'a> {
 /// let variables = Variables::new(parts).with("FIELDHOOK_DUE", r#"{"v":17}"#);
 ///
 /// assert_eq!(variables.get("SPARK_EVENT_NAME"), Some("temp"));
-/// assert_eq!(variables.get("PARTICLE_EVENT_JSON"), Some("\"20.0 C\""));
-/// assert_eq!(variables.get("PARTICLE_EVENT_BASE64"), Some("MjAuMCBD"));
+/// let json = r#"{"event":"temp","data":"20.0 C","published_at":"","coreid":"","event_id":""}"#;
+/// assert_eq!(variables.get("PARTICLE_EVENT_JSON"), Some(json));
 /// assert_eq!(variables.get("FIELDHOOK_DUE"), Some(r#"{"v":17}"#));
 /// assert_eq!(variables.get("PRODUCT_ID"), Some(""));
 /// assert_eq!(variables.get("temperature"), None);
@@ -57,8 +57,7 @@ pub struct Parts<'a> {
 pub struct Variables<'a> {
     parts: Parts<'a>,
     added: Vec<(&'a str, &'a str)>,
-    /// The data as a JSON string; `None` if it is JSON as it stands.
-    quoted: OnceCell<Option<String>>,
+    json: OnceCell<String>,
     base64: OnceCell<String>,
 }
 
@@ -94,15 +93,26 @@ impl<'a> Variables<'a> {
     }
 
     fn event_json(&self) -> &str {
-        let value = self.parts.event_value;
-        let quoted = self.quoted.get_or_init(|| {
-            let is_json = serde_json::from_str::<IgnoredAny>(value).is_ok();
-            (!is_json).then(|| serde_json::Value::from(value).to_string())
-        });
-        quoted.as_deref().unwrap_or(value)
+        self.json.get_or_init(|| {
+            let parts = &self.parts;
+            let members = [
+                ("event", Some(parts.event_name)),
+                ("data", Some(parts.event_value)),
+                ("published_at", Some(parts.published_at)),
+                ("coreid", Some(parts.device_id)),
+                ("event_id", Some(parts.event_id)),
+                ("productID", parts.product_id),
+                ("userid", parts.product_user_id),
+                ("fw_version", parts.product_version),
+            ];
+            let members = members.iter().filter_map(|(name, text)| {
+                text.map(|text| format!("\"{name}\":{}", serde_json::Value::from(text)))
+            });
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        })
     }
 
     fn event_base64(&self) -> &str {
-        self.base64.get_or_init(|| BASE64.encode(self.parts.event_value))
+        self.base64.get_or_init(|| BASE64.encode(self.event_json()))
     }
 }

@@ -1,0 +1,82 @@
+//! JSON text that is passed on rather than parsed: device data shown where it is valid JSON, as it was sent.
+
+use serde_json::value::RawValue;
+
+/// How deep data may nest and still be shown as JSON: what readers' parsers commonly allow.
+pub const DEPTH_MAX: usize = 64;
+
+/// The text as it is shown: itself where it is valid JSON (digits kept), else a JSON string.
+///
+/// ```
+/// use fieldhook_core::json::shown;
+/// assert_eq!(shown("21.50").get(), "21.50");
+/// assert_eq!(shown("{\"t\":\n1}").get(), "{\"t\": 1}"); // one line, so that it fits JSON Lines
+/// assert_eq!(shown("hello").get(), "\"hello\"");
+/// assert_eq!(shown("").get(), "\"\"");
+/// ```
+pub fn shown(text: &str) -> Box<RawValue> {
+    parsed(text).or_else(|| quoted(text)).unwrap_or_else(|| RawValue::NULL.to_owned())
+}
+
+/// The text as JSON, if it is JSON of a bearable depth.
+pub fn parsed(text: &str) -> Option<Box<RawValue>> {
+    if depth(text) > DEPTH_MAX {
+        return None;
+    }
+    let raw: &RawValue = serde_json::from_str(text).ok()?;
+    if !raw.get().contains(['\n', '\r']) {
+        return Some(raw.to_owned());
+    }
+    // Inside JSON strings a line break is always escaped, so what is left is space between tokens.
+    RawValue::from_string(raw.get().replace(['\n', '\r'], " ")).ok()
+}
+
+/// Any text as a JSON string.
+pub fn quoted(text: &str) -> Option<Box<RawValue>> {
+    serde_json::to_string(text).ok().and_then(|json| RawValue::from_string(json).ok())
+}
+
+/// The deepest nesting of brackets outside of strings. An upper bound where the text is not JSON.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0usize);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_too_deep_is_shown_as_text() {
+        let deep = "[".repeat(65) + &"]".repeat(65);
+        assert!(shown(&deep).get().starts_with("\"[["));
+        let fine = "[".repeat(64) + &"]".repeat(64);
+        assert_eq!(shown(&fine).get(), fine);
+        assert_eq!(shown(r#""[[[\"[[[""#).get(), r#""[[[\"[[[""#);
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_is_shown_on_one_line_of_json(text in ".*") {
+            let shown = shown(&text);
+            prop_assert!(!shown.get().contains('\n'));
+            prop_assert!(serde_json::from_str::<serde_json::Value>(shown.get()).is_ok());
+        }
+    }
+}

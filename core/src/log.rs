@@ -1,0 +1,214 @@
+//! The device's log: what is asked of a Device object for an event, what it answers, and what a row holds.
+//!
+//! Everything here is text that crosses an object call or lies in a row. Not here: SQL, which is in
+//! `src/device/`.
+
+use crate::clock::Time;
+use crate::event::{DedupKey, Event};
+use crate::json;
+use crate::problem::{Code, Problem};
+use crate::reply::Reply;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// One object call: the events of one device, in order.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Accept {
+    pub device: String,
+    pub at: Time,
+    pub entries: Vec<Entry>,
+}
+
+/// One event as its row will hold it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Entry {
+    pub key: String,
+    pub event: String,
+    pub data: String,
+    pub details: Details,
+    /// As [`Reply::to_stored`] writes it.
+    pub reply: String,
+}
+
+/// The object's answer, an outcome for each entry in order.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Accepted {
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Committed under this sequence number.
+    New(u64),
+    /// Known already; the stored reply is to be repeated.
+    Duplicate(String),
+}
+
+/// The columns of a row that no query looks at, kept as one JSON text.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Details {
+    pub id: String,
+    pub coreid: String,
+    pub published_at: Time,
+    pub source: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fw_version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userid: Option<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub derived: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform_error: Option<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub reply_too_large: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Box<RawValue>>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+impl Entry {
+    /// The row of an event whose reply is decided. `None` says that the rendered reply was too large.
+    pub fn new(event: Event, reply: Option<&Reply>) -> Self {
+        Entry {
+            key: event.key.as_str().to_owned(),
+            event: event.name.as_str().to_owned(),
+            data: event.data,
+            reply: reply.map(Reply::to_stored).unwrap_or_default(),
+            details: Details {
+                id: event.id,
+                coreid: event.device.as_str().to_owned(),
+                published_at: event.published_at,
+                source: event.source.as_str().to_owned(),
+                product_id: event.product_id,
+                fw_version: event.fw_version,
+                userid: event.userid,
+                derived: event.derived,
+                raw: event.raw,
+                transform_error: event.transform_error,
+                reply_too_large: reply.is_none(),
+                media_type: event.media_type,
+                extra: event.extra,
+            },
+        }
+    }
+}
+
+/// A row as it is read.
+#[derive(Debug)]
+pub struct Row {
+    pub seq: u64,
+    pub received_at: Time,
+    pub event: String,
+    pub data: String,
+    /// [`Details`] as JSON.
+    pub details: String,
+}
+
+/// An event as every reader sees it (DESIGN.md, "Shapes").
+#[derive(Debug, Serialize)]
+pub struct View {
+    pub seq: u64,
+    pub id: String,
+    pub event: String,
+    pub data: Box<RawValue>,
+    pub coreid: String,
+    pub published_at: String,
+    pub received_at: String,
+    pub source: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fw_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userid: Option<String>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub derived: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transform_error: Option<String>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub reply_too_large: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Box<RawValue>>,
+}
+
+impl Row {
+    /// The row as it is shown: data and raw as JSON where they are.
+    ///
+    /// # Errors
+    /// `internal` for a row that this version cannot read.
+    pub fn view(self) -> Result<View, Problem> {
+        let details: Details = serde_json::from_str(&self.details)
+            .map_err(|_| Problem::new(Code::Internal, format!("the row {} cannot be read", self.seq)))?;
+        Ok(View {
+            seq: self.seq,
+            id: details.id,
+            event: self.event,
+            data: json::shown(&self.data),
+            coreid: details.coreid,
+            published_at: details.published_at.to_string(),
+            received_at: self.received_at.to_string(),
+            source: details.source,
+            product_id: details.product_id,
+            fw_version: details.fw_version,
+            userid: details.userid,
+            derived: details.derived,
+            raw: details.raw.as_deref().map(json::shown),
+            transform_error: details.transform_error,
+            reply_too_large: details.reply_too_large,
+            media_type: details.media_type,
+            extra: details.extra,
+        })
+    }
+}
+
+/// What a device object keeps about itself beside the log, written only when it changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceState {
+    pub device: String,
+    pub first_heard: Option<Time>,
+    pub product_id: Option<String>,
+    pub fw_version: Option<String>,
+    pub userid: Option<String>,
+    /// The newest event that retention has removed, so that numbers never start again.
+    pub pruned_to: u64,
+    pub pruned_last_heard: Option<Time>,
+    /// The shard that knows of this device; `None` until it has confirmed.
+    pub shard: Option<String>,
+}
+
+impl DeviceState {
+    /// The state after an event; the caller stores it if it is another one.
+    pub fn after(&self, device: &str, at: Time, details: &Details) -> Self {
+        let newer = |new: &Option<String>, old: &Option<String>| new.clone().or_else(|| old.clone());
+        DeviceState {
+            device: device.to_owned(),
+            first_heard: self.first_heard.or(Some(at)),
+            product_id: newer(&details.product_id, &self.product_id),
+            fw_version: newer(&details.fw_version, &self.fw_version),
+            userid: newer(&details.userid, &self.userid),
+            ..self.clone()
+        }
+    }
+}
+
+/// The key of an event as it stands in KV.
+///
+/// The prefix makes room for a change of the value's form.
+pub fn kv_key(key: &DedupKey) -> String {
+    format!("r1:{key}")
+}

@@ -1,0 +1,102 @@
+//! The snapshot of all configuration that every isolate caches, and when it is asked for anew
+//! (DESIGN.md, "One idea": at most 10 s old).
+
+use crate::event::SourceName;
+use crate::problem::{Code, Problem, Result};
+use crate::source::{self, Source};
+use crate::transform::{self, Transform};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// From this age on the snapshot is refreshed beside the requests it serves, milliseconds.
+pub const REFRESH_AFTER: i64 = 5_000;
+/// From this age on a request waits for a fresh one, milliseconds.
+pub const STALE_AFTER: i64 = 10_000;
+/// While the Registry does not answer, a stale snapshot serves and this long passes between attempts.
+pub const RETRY_AFTER: i64 = 1_000;
+
+/// A named definition as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Named<D> {
+    pub name: String,
+    pub definition: D,
+}
+
+/// What the Registry object answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Document {
+    pub version: u64,
+    pub sources: Vec<Named<source::Definition>>,
+    /// In order of creation.
+    pub transforms: Vec<Named<transform::Definition>>,
+}
+
+/// All configuration, parsed.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    pub version: u64,
+    sources: BTreeMap<String, Source>,
+    pub transforms: Vec<Transform>,
+    /// What a source that nobody defined is.
+    plain: Source,
+}
+
+impl Snapshot {
+    /// # Errors
+    /// `unavailable` if any of it cannot be read: half a configuration could be an open door.
+    pub fn parse(text: &str) -> Result<Self> {
+        let cannot = |what: &str| Problem::new(Code::Unavailable, format!("the configuration {what}"));
+        let document: Document = serde_json::from_str(text).map_err(|_| cannot("cannot be read"))?;
+        let mut snapshot = Snapshot { version: document.version, ..Snapshot::default() };
+        for Named { name, definition } in &document.sources {
+            let source = Source::compile(definition).map_err(|_| cannot("has a source that is damaged"))?;
+            snapshot.sources.insert(name.clone(), source);
+        }
+        for Named { name, definition } in &document.transforms {
+            let transform = Transform::compile(name, definition)
+                .map_err(|_| cannot("has a transform that is damaged"))?;
+            snapshot.transforms.push(transform);
+        }
+        Ok(snapshot)
+    }
+
+    /// The source's settings; an unknown name is a plain label.
+    pub fn source(&self, name: &SourceName) -> &Source {
+        self.sources.get(name.as_str()).unwrap_or(&self.plain)
+    }
+}
+
+/// What an isolate does about its snapshot before it serves a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// Serve from it.
+    Fresh,
+    /// Serve from it and refresh beside the request.
+    Ageing,
+    /// Wait for a fresh one; if there is none to be had, an old one serves.
+    Stale,
+}
+
+/// Decides by the time of the last success and of the last attempt, in milliseconds.
+///
+/// ```
+/// use fieldhook_core::registry::{freshness, Freshness};
+/// assert_eq!(freshness(Some(0), Some(0), 4_999), Freshness::Fresh);
+/// assert_eq!(freshness(Some(0), Some(0), 5_000), Freshness::Ageing);
+/// assert_eq!(freshness(Some(0), Some(4_500), 5_000), Freshness::Fresh); // one attempt is under way
+/// assert_eq!(freshness(Some(0), Some(5_000), 10_000), Freshness::Stale);
+/// assert_eq!(freshness(Some(0), Some(9_500), 10_000), Freshness::Fresh); // it just failed
+/// assert_eq!(freshness(None, None, 0), Freshness::Stale);
+/// ```
+pub fn freshness(fetched: Option<i64>, attempted: Option<i64>, now: i64) -> Freshness {
+    let Some(fetched) = fetched else { return Freshness::Stale };
+    let age = now.saturating_sub(fetched);
+    let tried_lately = attempted.is_some_and(|at| now.saturating_sub(at) < RETRY_AFTER && at > fetched);
+    // A clock that went back makes an age negative: ask again rather than trust it.
+    match age {
+        _ if tried_lately => Freshness::Fresh,
+        0..REFRESH_AFTER => Freshness::Fresh,
+        REFRESH_AFTER..STALE_AFTER => Freshness::Ageing,
+        _ => Freshness::Stale,
+    }
+}
