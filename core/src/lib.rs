@@ -20,6 +20,7 @@ pub mod quarantine;
 pub mod registry;
 pub mod reply;
 pub mod request;
+pub mod retention;
 pub mod settings;
 pub mod source;
 pub mod template;

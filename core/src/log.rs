@@ -189,6 +189,8 @@ pub struct DeviceState {
     pub pruned_last_heard: Option<Time>,
     /// The shard that knows of this device; `None` until it has confirmed.
     pub shard: Option<String>,
+    /// When the object's alarm is set for.
+    pub alarm_at: Option<Time>,
 }
 
 impl DeviceState {
@@ -204,7 +206,55 @@ impl DeviceState {
             ..self.clone()
         }
     }
+
+    /// As `GET /v1/devices/{id}` shows it: Particle's names, then our own.
+    pub fn show(
+        &self,
+        now: Time,
+        last_heard: Option<Time>,
+        last_event: Option<View>,
+        oldest_seq: Option<u64>,
+        newest_seq: u64,
+    ) -> Result<String, Problem> {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            id: &'a str,
+            name: &'a str,
+            online: bool,
+            connected: bool,
+            first_heard: Option<String>,
+            last_heard: Option<String>,
+            product_id: Option<&'a str>,
+            firmware_version: Option<&'a str>,
+            userid: Option<&'a str>,
+            events: u64,
+            oldest_seq: Option<u64>,
+            newest_seq: u64,
+            last_event: Option<View>,
+        }
+        let online = last_heard.is_some_and(|at| at.distance(now) <= ONLINE_WITHIN);
+        let shown = Shown {
+            id: &self.device,
+            name: &self.device,
+            online,
+            connected: online,
+            first_heard: self.first_heard.map(|at| at.to_string()),
+            last_heard: last_heard.map(|at| at.to_string()),
+            product_id: self.product_id.as_deref(),
+            firmware_version: self.fw_version.as_deref(),
+            userid: self.userid.as_deref(),
+            events: newest_seq,
+            oldest_seq,
+            newest_seq,
+            last_event,
+        };
+        serde_json::to_string(&shown).map_err(|_| Problem::new(Code::Internal, "the device cannot be shown"))
+    }
 }
+
+/// A device counts as online for this long after its last event, milliseconds. Webhooks do not tell when a
+/// device leaves; recency is all there is.
+pub const ONLINE_WITHIN: i64 = 15 * 60 * 1000;
 
 /// The key of an event as it stands in KV.
 ///

@@ -9,6 +9,7 @@ use crate::settings::Malformed;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// The newest entries that a shard keeps.
 pub const ENTRIES_MAX: usize = 1_000;
@@ -164,6 +165,16 @@ impl Position {
     /// ```
     pub fn to_id(self) -> String {
         format!("{}-{}-{}", self.at.millis(), self.shard, self.number)
+    }
+
+    /// The same place as a shard sees it: of entries with one time, those of a higher shard come first.
+    pub fn seen_from(self, shard: u32) -> Self {
+        let number = match shard.cmp(&self.shard) {
+            Ordering::Less => (1 << 53) - 1,
+            Ordering::Equal => self.number,
+            Ordering::Greater => 0,
+        };
+        Position { shard, number, ..self }
     }
 
     pub fn parse(text: &str) -> Option<Self> {

@@ -1,0 +1,47 @@
+//! How much of a log goes, and when to look again (DESIGN.md, "Limits": by age and by size, in every object).
+
+use crate::clock::Time;
+
+/// A log's size is looked at once in so many events.
+pub const CHECK_EVERY: u64 = 64;
+/// How long a shard has to confirm before it is told again, milliseconds.
+pub const CONFIRM_AGAIN: i64 = 20_000;
+/// Of an age limit, the part that a row may outstay it: an alarm for each row would cost more than the row.
+const SLACK: i64 = 30;
+
+/// How many of the oldest rows to drop so that a log of this size comes to nine tenths of its bound.
+///
+/// ```
+/// use fieldhook_core::retention::rows_to_drop;
+/// assert_eq!(rows_to_drop(99, 100, 1000), None);
+/// assert_eq!(rows_to_drop(100, 100, 1000), Some(100));
+/// assert_eq!(rows_to_drop(200, 100, 1000), Some(550));
+/// ```
+pub fn rows_to_drop(size: u64, max: u64, rows: u64) -> Option<u64> {
+    if size < max || rows < 2 {
+        return None;
+    }
+    let surplus = size.saturating_sub(max / 10 * 9);
+    let share = u128::from(surplus) * u128::from(rows) / u128::from(size.max(1));
+    // The newest row always stays: it is the one that is being acknowledged.
+    Some(u64::try_from(share).unwrap_or(rows).clamp(1, rows - 1))
+}
+
+/// When an object looks at itself again: soon while its shard has not confirmed, else when its oldest row
+/// ages out.
+///
+/// ```
+/// use fieldhook_core::{clock::Time, retention::next_alarm};
+/// let at = Time::from_millis;
+/// assert_eq!(next_alarm(false, None, at(0), 86_400_000), Some(at(20_000)));
+/// assert_eq!(next_alarm(true, None, at(0), 86_400_000), None);
+/// assert_eq!(next_alarm(true, Some(at(1)), at(5), 86_400_000), Some(at(86_400_001)));
+/// // Not at once for each next row: a thirtieth of the retention later.
+/// assert_eq!(next_alarm(true, Some(at(0)), at(86_400_000), 86_400_000), Some(at(89_280_000)));
+/// ```
+pub fn next_alarm(confirmed: bool, oldest: Option<Time>, now: Time, retention: i64) -> Option<Time> {
+    let ages_out = oldest
+        .map(|oldest| oldest.plus_millis(retention).max(now.plus_millis((retention / SLACK).max(1_000))));
+    let confirm = (!confirmed).then(|| now.plus_millis(CONFIRM_AGAIN));
+    [ages_out, confirm].into_iter().flatten().min()
+}

@@ -1,0 +1,22 @@
+// Builds a Response in one crossing. `headers` is `name\nvalue\n…`. With `part` above zero the body goes out
+// in chunks of that many bytes and without a Content-Length (DESIGN.md, "The reply").
+
+export function respond(status, headers, body, part) {
+  const fields = headers === "" ? [] : headers.split("\n");
+  const pairs = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) pairs.push([fields[i], fields[i + 1]]);
+  const init = { status, headers: pairs };
+  if (body === undefined) return new Response(null, init);
+  return new Response(part > 0 ? inParts(body, part) : body, init);
+}
+
+function inParts(body, part) {
+  let at = 0;
+  return new ReadableStream({
+    pull(controller) {
+      controller.enqueue(body.subarray(at, at + part));
+      at += part;
+      if (at >= body.length) controller.close();
+    },
+  });
+}

@@ -1,0 +1,81 @@
+//! What goes back to the caller, built into a `Response` in one crossing.
+
+use fieldhook_core::event::DedupKey;
+use fieldhook_core::problem::Problem;
+use fieldhook_core::reply::{PART, Reply};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(module = "/src/answer.mjs")]
+extern "C" {
+    fn respond(status: u16, headers: &str, body: Option<Vec<u8>>, part: usize) -> JsValue;
+}
+
+/// Marks the answer to an event that was known already.
+pub const DUPLICATE_HEADER: &str = "fieldhook-duplicate";
+
+/// An answer, before it is a `Response`.
+pub struct Answer {
+    status: u16,
+    headers: String,
+    body: Option<Vec<u8>>,
+    /// Bytes of a chunk; 0 for a body of known length.
+    part: usize,
+}
+
+impl Answer {
+    pub fn empty(status: u16) -> Self {
+        Answer { status, headers: String::new(), body: None, part: 0 }
+    }
+
+    pub fn text(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let answer = Answer { body: Some(body.into()), ..Answer::empty(status) };
+        answer.with("content-type", content_type).with("cache-control", "no-store")
+    }
+
+    pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Answer::text(status, "application/json", body)
+    }
+
+    /// Problem JSON (RFC 9457) with the headers that go with its status.
+    pub fn problem(problem: &Problem) -> Self {
+        let answer = Answer::text(problem.status(), "application/problem+json", problem.to_json());
+        let answer = match problem.retry_after() {
+            Some(seconds) => answer.with("retry-after", &seconds.to_string()),
+            None => answer,
+        };
+        match problem.status() {
+            401 => answer.with("www-authenticate", "Bearer realm=\"fieldhook\""),
+            _ => answer,
+        }
+    }
+
+    /// What the device hears: 204 where there is nothing to say, else a body in parts.
+    pub fn reply(reply: &Reply, key: &DedupKey, duplicate: bool) -> Self {
+        let body = reply.parts(key).concat();
+        let answer = match body.is_empty() {
+            true => Answer::empty(204),
+            false => Answer { body: Some(body), part: PART, ..Answer::empty(200) }
+                .with("content-type", "text/plain; charset=utf-8")
+                .with("cache-control", "no-store"),
+        };
+        if duplicate { answer.with(DUPLICATE_HEADER, "true") } else { answer }
+    }
+
+    /// Adds a header. A value that could not be one (a line feed in it) is left out.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        if value.contains(['\n', '\r', '\0']) {
+            return self;
+        }
+        if !self.headers.is_empty() {
+            self.headers.push('\n');
+        }
+        self.headers.push_str(name);
+        self.headers.push('\n');
+        self.headers.push_str(value);
+        self
+    }
+
+    pub fn into_response(self) -> JsValue {
+        respond(self.status, &self.headers, self.body, self.part)
+    }
+}

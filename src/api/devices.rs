@@ -1,0 +1,102 @@
+//! `/v1/devices`: which there are, what each last said, and its log.
+
+use super::{Call, is_read, next_link, not_allowed};
+use crate::answer::Answer;
+use crate::fleet::{shard_name, shard_of};
+use crate::isolate::Platform;
+use crate::router::not_found;
+use crate::rpc;
+use fieldhook_core::clock::Time;
+use fieldhook_core::event::DeviceId;
+use fieldhook_core::history::{LIMIT_MAX, Page, Query, limit};
+use fieldhook_core::problem::{Code, Problem, Result};
+use fieldhook_core::proof::access::Scope;
+use fieldhook_core::request::{Method, Request};
+use serde::Serialize;
+
+pub async fn route(platform: &Platform, request: &Request, path: &[&str]) -> Result<Answer> {
+    let open = |scope| Call::open(platform, request, scope);
+    match (request.method, path) {
+        (method, []) if is_read(method) => list(&open(Scope::Read)?).await,
+        (method, [id]) if is_read(method) => describe(&open(Scope::Read)?, &device_id(id)?).await,
+        (Method::Delete, [id]) => delete(&open(Scope::Admin)?, &device_id(id)?).await,
+        (method, [id, "history"]) if is_read(method) => history(&open(Scope::Read)?, &device_id(id)?).await,
+        (_, [] | [_, "history"]) => not_allowed("GET, HEAD"),
+        (_, [_]) => not_allowed("GET, HEAD, DELETE"),
+        _ => Err(not_found()),
+    }
+}
+
+/// In a path, an id that could be no device's is one that is unknown.
+fn device_id(text: &str) -> Result<DeviceId> {
+    DeviceId::parse_any(text)
+        .map_err(|_| Problem::new(Code::UnknownDevice, "no device can have this id; see `coreid`"))
+}
+
+/// A bare array, as on Particle; the next page is in `Link`.
+async fn list(call: &Call<'_>) -> Result<Answer> {
+    #[derive(Serialize)]
+    struct Device {
+        id: String,
+        name: String,
+        first_heard: String,
+    }
+    let limit = match call.request.query_value("limit") {
+        Some(_) => limit(call.request)?,
+        None => LIMIT_MAX,
+    };
+    let after = call.request.query_value("after").unwrap_or_default();
+    let mut devices: Vec<(String, i64)> = Vec::new();
+    for shard in 0..call.settings.fleet_shards {
+        let fleet = rpc::fleet(&call.platform.env, &shard_name(shard))?;
+        let page = fleet.devices(&after, limit + 1).await?;
+        let page: Vec<(String, i64)> = serde_json::from_str(&page)
+            .map_err(|_| Problem::new(Code::Internal, "a shard's answer cannot be read"))?;
+        devices.extend(page);
+    }
+    devices.sort();
+    devices.dedup();
+    let more = devices.len() > limit;
+    devices.truncate(limit);
+    let next = more.then(|| devices.last().map(|(id, _)| id.clone())).flatten();
+    let shown: Vec<Device> = devices
+        .into_iter()
+        .map(|(id, first)| Device { name: id.clone(), id, first_heard: Time::from_millis(first).to_string() })
+        .collect();
+    let answer = Answer::json(200, serde_json::to_string(&shown).unwrap_or_default());
+    Ok(match next {
+        Some(next) => answer.with("link", &next_link(call.request, &next)),
+        None => answer,
+    })
+}
+
+async fn describe(call: &Call<'_>, device: &DeviceId) -> Result<Answer> {
+    Ok(Answer::json(200, rpc::device(&call.platform.env, device.as_str()).describe().await?))
+}
+
+async fn history(call: &Call<'_>, device: &DeviceId) -> Result<Answer> {
+    let query = Query::read(call.request)?;
+    let text = serde_json::to_string(&query).unwrap_or_default();
+    let page = rpc::device(&call.platform.env, device.as_str()).history(&text).await?;
+    let page: Page =
+        serde_json::from_str(&page).map_err(|_| Problem::new(Code::Internal, "the page cannot be read"))?;
+    let answer = Answer::text(200, query.format.content_type(), page.body);
+    Ok(match &page.next {
+        Some(next) => answer.with("link", &next_link(call.request, next)),
+        None => answer,
+    })
+}
+
+/// The device's own object first, then the shard that lists it. Cut off between the two, the same call
+/// finishes the work: what is gone already is no error.
+async fn delete(call: &Call<'_>, device: &DeviceId) -> Result<Answer> {
+    let env = &call.platform.env;
+    let shard = rpc::device(env, device.as_str()).forget().await?;
+    let here = !shard.is_empty();
+    let shard = if here { shard } else { shard_of(device.as_str(), call.settings.fleet_shards) };
+    let listed = rpc::fleet(env, &shard)?.forget(device.as_str()).await?;
+    if !here && !listed {
+        return Err(Problem::new(Code::UnknownDevice, "no event of this device has been accepted"));
+    }
+    Ok(Answer::json(200, r#"{"ok":true}"#))
+}

@@ -1,0 +1,82 @@
+//! Everything under `/v1`: who may, and who answers.
+
+mod definitions;
+mod devices;
+mod quarantine;
+
+use crate::answer::Answer;
+use crate::isolate::Platform;
+use crate::registry::Kind;
+use crate::router::{method_not_allowed, not_found};
+use fieldhook_core::problem::{Problem, Result};
+use fieldhook_core::proof::access::{Scope, authorize};
+use fieldhook_core::request::{Method, Request};
+use fieldhook_core::settings::Settings;
+use std::rc::Rc;
+
+/// A call to `/v1` whose token has been looked at.
+pub struct Call<'a> {
+    pub platform: &'a Platform,
+    pub request: &'a Request,
+    pub settings: Rc<Settings>,
+}
+
+impl<'a> Call<'a> {
+    /// There is no call without a scope, so no route can forget to ask for one.
+    fn open(platform: &'a Platform, request: &'a Request, scope: Scope) -> Result<Self> {
+        let settings = platform.settings()?;
+        authorize(&settings, &request.headers, scope)?;
+        Ok(Call { platform, request, settings })
+    }
+}
+
+pub async fn serve(platform: &Platform, request: &Request, path: &[&str]) -> Answer {
+    let answered = match (request.method, path) {
+        (_, ["devices", rest @ ..]) => devices::route(platform, request, rest).await,
+        (_, ["sources", rest @ ..]) => definitions::route(platform, request, Kind::Source, rest).await,
+        (_, ["transforms", rest @ ..]) => definitions::route(platform, request, Kind::Transform, rest).await,
+        (_, ["quarantine", rest @ ..]) => quarantine::route(platform, request, rest).await,
+        _ => Err(not_found()),
+    };
+    answered.unwrap_or_else(|problem| Answer::problem(&problem))
+}
+
+fn is_read(method: Method) -> bool {
+    matches!(method, Method::Get | Method::Head)
+}
+
+/// 405, for the arm behind the last method.
+fn not_allowed(methods: &str) -> Result<Answer> {
+    Ok(method_not_allowed(methods))
+}
+
+/// A list as every list is (DESIGN.md, "Shapes"). `next` is text without need of escaping.
+fn list_body(noun: &str, items: &[String], next: Option<&str>) -> String {
+    let next = next.map_or("null".to_owned(), |next| format!("\"{next}\""));
+    format!(r#"{{"{noun}":[{}],"next":{next}}}"#, items.join(","))
+}
+
+/// `Link: rel="next"` for answers whose body has no room for a cursor (RFC 8288).
+fn next_link(request: &Request, next: &str) -> String {
+    let mut query = String::new();
+    for pair in request.query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("after=")) {
+        query.push_str(pair);
+        query.push('&');
+    }
+    format!("<{}{}?{query}after={next}>; rel=\"next\"", request.origin, request.path)
+}
+
+/// The text of a request's body.
+///
+/// # Errors
+/// `body-too-large`, `bad-body`.
+fn body_text(request: &Request) -> Result<&str> {
+    use fieldhook_core::problem::Code;
+    use fieldhook_core::request::Body;
+    match &request.body {
+        Body::TooLarge => Err(Problem::new(Code::BodyTooLarge, "the body is over MAX_BODY")),
+        Body::Bytes(bytes) => {
+            std::str::from_utf8(bytes).map_err(|_| Problem::new(Code::BadBody, "the body is not UTF-8"))
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The Device object: one device's log, and the judge of what is new in it.
+//!
+//! It knows nothing of other devices. An event is accepted in one synchronous turn: the platform commits
+//! everything a turn writes at once, and holds the answer back until that is on disk.
+
+mod history;
+mod retention;
+mod schema;
+
+use crate::fleet::shard_of;
+use crate::isolate;
+use crate::sqlite::{self, Value, integer};
+use fieldhook_core::clock::Time;
+use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, Outcome, Row};
+use fieldhook_core::problem::{Code, Problem, Result, to_wire};
+use fieldhook_core::settings::Settings;
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, SqlStorage, State, console_error, js_sys};
+
+/// What the JavaScript class of the same name forwards to.
+#[wasm_bindgen]
+pub struct Device {
+    inner: Rc<Inner>,
+}
+
+/// A panic leaves nothing half done that the next call would see: `loaded` is taken out while it is changed.
+impl RefUnwindSafe for Device {}
+
+struct Inner {
+    state: State,
+    sql: SqlStorage,
+    env: Env,
+    /// What is known once the tables have been looked at; `None` before that and after a delete.
+    loaded: RefCell<Option<Loaded>>,
+    /// The shard is being told; once at a time is enough.
+    registering: Cell<bool>,
+}
+
+#[derive(Clone)]
+struct Loaded {
+    next_seq: u64,
+    last_heard: Option<Time>,
+    device: DeviceState,
+}
+
+#[wasm_bindgen]
+impl Device {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Device {
+        let state = State::from(state);
+        let sql = state.storage().sql();
+        let (loaded, registering) = (RefCell::new(None), Cell::new(false));
+        Device { inner: Rc::new(Inner { state, sql, env, loaded, registering }) }
+    }
+
+    /// Commits the events of an [`Accept`]; answers an [`Accepted`].
+    ///
+    /// # Errors
+    /// Throws where anything could not be written: the caller must not acknowledge.
+    pub fn accept(&self, message: &str) -> std::result::Result<String, JsError> {
+        self.inner.accept(message).map_err(|problem| JsError::new(&problem.detail))
+    }
+
+    /// The device as `GET /v1/devices/{id}` shows it.
+    pub fn describe(&self) -> String {
+        to_wire(&self.inner.describe())
+    }
+
+    /// A page of the log, for a [`fieldhook_core::history::Query`].
+    pub fn history(&self, query: &str) -> String {
+        to_wire(&history::page(&self.inner, query))
+    }
+
+    /// Deletes everything; answers the shard that knows of the device, empty where there was nothing.
+    pub async fn forget(&self) -> String {
+        to_wire(&AssertUnwindSafe(self.inner.clone().forget()).await)
+    }
+
+    /// Runs what is due: the shard's confirmation, retention.
+    pub async fn alarm(&self) -> std::result::Result<(), JsError> {
+        AssertUnwindSafe(self.inner.clone().alarm()).await.map_err(|problem| JsError::new(&problem.detail))
+    }
+}
+
+impl Inner {
+    fn settings(&self) -> Result<Rc<Settings>> {
+        isolate::settings(&self.env)
+    }
+
+    fn accept(self: &Rc<Self>, message: &str) -> Result<String> {
+        let accept: Accept = serde_json::from_str(message)
+            .map_err(|_| Problem::new(Code::Internal, "the events cannot be read"))?;
+        // Taken out, and put back only at the end: after an error or a panic, memory and tables may differ,
+        // and the next call reads the tables.
+        let mut loaded = match self.loaded.take() {
+            Some(loaded) => loaded,
+            None => {
+                sqlite::migrate(&self.sql, sqlite::version(&self.sql)?, schema::MIGRATIONS)?;
+                self.load()?
+            }
+        };
+        let before = loaded.device.clone();
+        let mut outcomes = Vec::with_capacity(accept.entries.len());
+        for entry in &accept.entries {
+            outcomes.push(self.commit(&mut loaded, &accept, entry)?);
+        }
+        let settings = self.settings()?;
+        if outcomes.iter().any(|outcome| matches!(outcome, Outcome::New(_))) {
+            self.arm(&mut loaded.device, accept.at, settings.retention)?;
+            retention::by_size(self, &mut loaded, settings.max_log)?;
+        }
+        if loaded.device != before {
+            self.write_state(&loaded.device)?;
+        }
+        let unregistered = loaded.device.shard.is_none();
+        self.loaded.replace(Some(loaded));
+        if unregistered && !self.registering.get() {
+            let this = self.clone();
+            self.state.wait_until(async move { this.register().await });
+        }
+        serde_json::to_string(&Accepted { outcomes })
+            .map_err(|_| Problem::new(Code::Internal, "the outcomes cannot be written"))
+    }
+
+    /// Dedup, sequence and row in one statement; for a repeat a second one reads its reply.
+    fn commit(&self, loaded: &mut Loaded, accept: &Accept, entry: &Entry) -> Result<Outcome> {
+        #[cfg(feature = "inject")]
+        crate::inject::on_event(&entry.event);
+        let details = serde_json::to_string(&entry.details)
+            .map_err(|_| Problem::new(Code::Internal, "the event cannot be written"))?;
+        let seq = loaded.next_seq;
+        let values = vec![
+            integer(seq),
+            entry.key.as_str().into(),
+            Value::Integer(accept.at.millis()),
+            entry.event.as_str().into(),
+            entry.data.as_str().into(),
+            details.into(),
+            entry.reply.as_str().into(),
+        ];
+        if sqlite::run(&self.sql, schema::INSERT, values)? > 0 {
+            loaded.next_seq = seq + 1;
+            loaded.last_heard = Some(accept.at);
+            loaded.device = loaded.device.after(&accept.device, accept.at, &entry.details);
+            return Ok(Outcome::New(seq));
+        }
+        let row = sqlite::first(&self.sql, schema::REPLY_OF, vec![entry.key.as_str().into()])?;
+        Ok(Outcome::Duplicate(row.map(|mut columns| columns.text()).unwrap_or_default()))
+    }
+
+    /// Reads what the next event needs to know. The tables must be there.
+    fn load(&self) -> Result<Loaded> {
+        let device = match sqlite::first(&self.sql, schema::READ_STATE, Vec::new())? {
+            None => DeviceState::default(),
+            Some(mut columns) => serde_json::from_str(&columns.text())
+                .map_err(|_| Problem::new(Code::Internal, "the device's state cannot be read"))?,
+        };
+        let newest = self.newest()?;
+        let (seq, last_heard) = match &newest {
+            Some(row) => (row.seq.max(device.pruned_to), Some(row.received_at)),
+            None => (device.pruned_to, device.pruned_last_heard),
+        };
+        Ok(Loaded { next_seq: seq + 1, last_heard, device })
+    }
+
+    fn newest(&self) -> Result<Option<Row>> {
+        Ok(sqlite::first(&self.sql, schema::NEWEST, Vec::new())?.map(history::row))
+    }
+
+    /// What is known, without making anything: `None` for a device that was never heard.
+    fn known(&self) -> Result<Option<Loaded>> {
+        if let Some(loaded) = self.loaded.borrow().clone() {
+            return Ok(Some(loaded));
+        }
+        let version = sqlite::version(&self.sql)?;
+        if version == 0 {
+            return Ok(None);
+        }
+        sqlite::migrate(&self.sql, version, schema::MIGRATIONS)?;
+        let loaded = self.load()?;
+        self.loaded.replace(Some(loaded.clone()));
+        Ok(Some(loaded))
+    }
+
+    fn write_state(&self, device: &DeviceState) -> Result<()> {
+        let json = serde_json::to_string(device)
+            .map_err(|_| Problem::new(Code::Internal, "the device's state cannot be written"))?;
+        sqlite::run(&self.sql, schema::WRITE_STATE, vec![json.into()]).map(drop)
+    }
+
+    /// Sets the alarm in the commit's own turn, if none is armed: what it is for cannot be lost to a crash.
+    fn arm(&self, device: &mut DeviceState, now: Time, retention: i64) -> Result<()> {
+        if device.alarm_at.is_some() {
+            return Ok(());
+        }
+        match retention::next_alarm(device.shard.is_some(), Some(now), now, retention) {
+            Some(at) => self.set_alarm(device, at),
+            None => Ok(()),
+        }
+    }
+
+    fn set_alarm(&self, device: &mut DeviceState, at: Time) -> Result<()> {
+        let date = js_sys::Date::new(&(at.millis() as f64).into());
+        // Written when it is called; the promise says only that the write is on disk, and the answer waits
+        // for that anyway.
+        let set = self.state.storage().as_raw().set_alarm(date, js_sys::Object::new());
+        set.map(drop).map_err(|_| Problem::new(Code::Unavailable, "the alarm was not taken"))?;
+        device.alarm_at = Some(at);
+        Ok(())
+    }
+
+    fn describe(&self) -> Result<String> {
+        let unknown = || Problem::new(Code::UnknownDevice, "no event of this device has been accepted");
+        let loaded = self.known()?.ok_or_else(unknown)?;
+        let newest = self.newest()?.map(Row::view).transpose()?;
+        let oldest = sqlite::first(&self.sql, schema::OLDEST, Vec::new())?;
+        loaded.device.show(
+            isolate::now(),
+            loaded.last_heard,
+            newest,
+            oldest.map(|mut columns| columns.unsigned()),
+            loaded.next_seq.saturating_sub(1),
+        )
+    }
+
+    /// Tells the shard that this device exists, and remembers that it knows.
+    async fn register(self: &Rc<Self>) {
+        self.registering.set(true);
+        let told = self.try_register().await;
+        self.registering.set(false);
+        if let Err(problem) = told {
+            // The safety alarm is armed since the first commit; it comes here again.
+            console_error!("the fleet was not told of a device: {}", problem.detail);
+        }
+    }
+
+    async fn try_register(self: &Rc<Self>) -> Result<()> {
+        let Some(loaded) = self.known()? else { return Ok(()) };
+        let (device, first_heard) = (loaded.device.device, loaded.device.first_heard);
+        let shard = shard_of(&device, self.settings()?.fleet_shards);
+        let first_heard = first_heard.map_or(0, Time::millis);
+        crate::rpc::fleet(&self.env, &shard)?.register(&device, first_heard).await?;
+        let Some(mut loaded) = self.known()? else {
+            // Deleted while the shard was being told: it must forget again.
+            crate::rpc::fleet(&self.env, &shard)?.forget(&device).await?;
+            return Ok(());
+        };
+        loaded.device.shard = Some(shard);
+        self.write_state(&loaded.device)?;
+        self.loaded.replace(Some(loaded));
+        Ok(())
+    }
+
+    async fn alarm(self: Rc<Self>) -> Result<()> {
+        let Some(mut loaded) = self.known()? else { return Ok(()) };
+        let retention = self.settings()?.retention;
+        loaded.device.alarm_at = None;
+        let oldest = retention::by_age(&self, &mut loaded, isolate::now(), retention)?;
+        let registered = loaded.device.shard.is_some();
+        let next = retention::next_alarm(registered, oldest, isolate::now(), retention);
+        if let Some(at) = next {
+            self.set_alarm(&mut loaded.device, at)?;
+        }
+        self.write_state(&loaded.device)?;
+        self.loaded.replace(Some(loaded));
+        if !registered {
+            self.register().await;
+        }
+        Ok(())
+    }
+
+    async fn forget(self: Rc<Self>) -> Result<String> {
+        let Some(loaded) = self.known()? else { return Ok(String::new()) };
+        let fallback = || self.settings().map(|s| shard_of(&loaded.device.device, s.fleet_shards));
+        let shard = match loaded.device.shard.clone() {
+            Some(shard) => shard,
+            None => fallback()?,
+        };
+        self.loaded.replace(None);
+        let gone = |_| Problem::new(Code::Unavailable, "the device could not be deleted");
+        self.state.storage().delete_alarm().await.map_err(gone)?;
+        self.state.storage().delete_all().await.map_err(gone)?;
+        self.loaded.replace(None);
+        Ok(shard)
+    }
+}

@@ -1,0 +1,33 @@
+//! The tables of a Device object. A migration, once released, never changes: append the next.
+
+/// A log row costs two billed rows: itself (an integer key costs nothing more) and the index on its dedup
+/// key. That index *is* the table of seen keys, so a key lives exactly as long as its row (DESIGN.md, "Dedup
+/// key"), and dedup, sequence and row are one statement.
+pub const MIGRATIONS: &[&str] = &["
+CREATE TABLE log (
+    seq INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    received INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    data TEXT NOT NULL,
+    details TEXT NOT NULL,
+    reply TEXT NOT NULL
+);
+CREATE TABLE state (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    json TEXT NOT NULL
+);
+"];
+
+pub const INSERT: &str = "INSERT INTO log (seq, key, received, event, data, details, reply) \
+    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING";
+pub const REPLY_OF: &str = "SELECT reply FROM log WHERE key = ?";
+pub const NEWEST: &str = "SELECT seq, received, event, data, details FROM log ORDER BY seq DESC LIMIT 1";
+pub const OLDEST: &str = "SELECT seq, received FROM log ORDER BY seq LIMIT 1";
+pub const READ_STATE: &str = "SELECT json FROM state WHERE id = 1";
+pub const WRITE_STATE: &str = "INSERT OR REPLACE INTO state (id, json) VALUES (1, ?)";
+/// The newest row that is to go: everything up to it goes.
+pub const LAST_BEFORE: &str = "SELECT seq, received FROM log WHERE received < ? ORDER BY seq DESC LIMIT 1";
+pub const NTH_OLDEST: &str = "SELECT seq, received FROM log ORDER BY seq LIMIT 1 OFFSET ?";
+pub const COUNT: &str = "SELECT count(*) FROM log";
+pub const PRUNE: &str = "DELETE FROM log WHERE seq <= ?";

@@ -1,0 +1,230 @@
+//! The Registry object: all configuration of the deployment, and its version.
+//!
+//! It is never asked per event: isolates cache what [`Registry::snapshot`] answers.
+
+use crate::sqlite::{self, Columns, Value, integer};
+use fieldhook_core::problem::{Code, Problem, Result, to_wire};
+use fieldhook_core::{source, transform};
+use std::cell::Cell;
+use std::panic::RefUnwindSafe;
+use wasm_bindgen::prelude::*;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, SqlStorage, State};
+
+const MIGRATIONS: &[&str] = &["
+CREATE TABLE definitions (
+    position INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    json TEXT NOT NULL,
+    UNIQUE (kind, name)
+);
+CREATE TABLE version (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    number INTEGER NOT NULL
+);
+INSERT INTO version (id, number) VALUES (1, 0);
+"];
+
+/// The most definitions of one kind.
+const DEFINITIONS_MAX: u64 = 500;
+
+/// What a definition is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Source,
+    Transform,
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Source => "sources",
+            Kind::Transform => "transforms",
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Self> {
+        match text {
+            "sources" => Ok(Kind::Source),
+            "transforms" => Ok(Kind::Transform),
+            _ => Err(Problem::new(Code::NotFound, "there are no definitions of this kind")),
+        }
+    }
+
+    fn unknown(self) -> Problem {
+        match self {
+            Kind::Source => Problem::new(Code::UnknownSource, "no source of this name is defined"),
+            Kind::Transform => Problem::new(Code::UnknownTransform, "no transform of this name is defined"),
+        }
+    }
+
+    /// Reads what a caller sent into what is stored.
+    fn read(self, body: &str, before: Option<&str>) -> Result<String> {
+        let json = match self {
+            Kind::Source => {
+                let before = before.and_then(|json| serde_json::from_str(json).ok());
+                let read = source::Definition::read(body.as_bytes(), before.as_ref())?;
+                serde_json::to_string(&read)
+            }
+            Kind::Transform => serde_json::to_string(&transform::Definition::read(body.as_bytes())?),
+        };
+        json.map_err(|_| Problem::new(Code::Internal, "the definition cannot be stored"))
+    }
+
+    /// Shows what is stored.
+    fn show(self, name: &str, json: &str) -> Result<String> {
+        let damaged = |_| Problem::new(Code::Internal, "the stored definition cannot be read");
+        match self {
+            Kind::Source => {
+                serde_json::from_str::<source::Definition>(json).map(|d| d.show(name)).map_err(damaged)
+            }
+            Kind::Transform => {
+                serde_json::from_str::<transform::Definition>(json).map(|d| d.show(name)).map_err(damaged)
+            }
+        }
+    }
+}
+
+/// What the JavaScript class of the same name forwards to.
+#[wasm_bindgen]
+pub struct Registry {
+    sql: SqlStorage,
+    ready: Cell<bool>,
+}
+
+/// The only thing in memory is whether the tables are there, set after they are.
+impl RefUnwindSafe for Registry {}
+
+#[wasm_bindgen]
+impl Registry {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, _env: Env) -> Registry {
+        Registry { sql: State::from(state).storage().sql(), ready: Cell::new(false) }
+    }
+
+    /// Everything, as [`fieldhook_core::registry::Document`]; empty where `known` is still the version.
+    pub fn snapshot(&self, known: f64) -> String {
+        to_wire(&self.read_all(known))
+    }
+
+    /// Stores a definition; answers it as it is shown, with `1` or `0` before it for made or replaced.
+    pub fn put(&self, kind: &str, name: &str, body: &str) -> String {
+        to_wire(&Kind::parse(kind).and_then(|kind| self.store(kind, name, body)))
+    }
+
+    pub fn get(&self, kind: &str, name: &str) -> String {
+        to_wire(&Kind::parse(kind).and_then(|kind| self.read_one(kind, name)))
+    }
+
+    /// Definitions behind `after` in order of name, as JSON `[[name, shown], …]`.
+    pub fn list(&self, kind: &str, after: &str, limit: u32) -> String {
+        to_wire(&Kind::parse(kind).and_then(|kind| self.read_list(kind, after, limit)))
+    }
+
+    pub fn remove(&self, kind: &str, name: &str) -> String {
+        to_wire(&Kind::parse(kind).and_then(|kind| self.delete(kind, name)))
+    }
+}
+
+impl Registry {
+    fn prepare(&self) -> Result<()> {
+        if !self.ready.get() {
+            sqlite::migrate(&self.sql, sqlite::version(&self.sql)?, MIGRATIONS)?;
+            self.ready.set(true);
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self) -> Result<bool> {
+        Ok(!self.ready.get() && sqlite::version(&self.sql)? == 0)
+    }
+
+    fn read_all(&self, known: f64) -> Result<String> {
+        if self.is_empty()? {
+            return Ok(r#"{"version":0,"sources":[],"transforms":[]}"#.to_owned());
+        }
+        let version = sqlite::first(&self.sql, "SELECT number FROM version WHERE id = 1", Vec::new())?
+            .map_or(0, |mut columns| columns.unsigned());
+        if known >= 0.0 && known as u64 == version {
+            return Ok(String::new());
+        }
+        let (sources, transforms) = (self.all(Kind::Source)?, self.all(Kind::Transform)?);
+        Ok(format!(r#"{{"version":{version},"sources":[{sources}],"transforms":[{transforms}]}}"#))
+    }
+
+    /// In order of creation: of two transforms for one event the first made applies.
+    fn all(&self, kind: Kind) -> Result<String> {
+        let query = "SELECT name, json FROM definitions WHERE kind = ? ORDER BY position";
+        let mut all = Vec::new();
+        for columns in sqlite::rows(&self.sql, query, vec![kind.as_str().into()])? {
+            let mut columns = columns?;
+            let (name, json) = (columns.text(), columns.text());
+            all.push(format!(r#"{{"name":"{name}","definition":{json}}}"#));
+        }
+        Ok(all.join(","))
+    }
+
+    fn stored(&self, kind: Kind, name: &str) -> Result<Option<Columns>> {
+        if self.is_empty()? {
+            return Ok(None);
+        }
+        let query = "SELECT json FROM definitions WHERE kind = ? AND name = ?";
+        sqlite::first(&self.sql, query, vec![kind.as_str().into(), name.into()])
+    }
+
+    fn store(&self, kind: Kind, name: &str, body: &str) -> Result<String> {
+        let before = self.stored(kind, name)?.map(|mut columns| columns.text());
+        let json = kind.read(body, before.as_deref())?;
+        self.prepare()?;
+        if before.is_none() && self.count(kind)? >= DEFINITIONS_MAX {
+            let why = format!("there are {DEFINITIONS_MAX} {} already", kind.as_str());
+            return Err(Problem::new(Code::LimitReached, why));
+        }
+        let put = "INSERT INTO definitions (kind, name, json) VALUES (?, ?, ?) \
+            ON CONFLICT (kind, name) DO UPDATE SET json = excluded.json";
+        sqlite::run(&self.sql, put, vec![kind.as_str().into(), name.into(), json.as_str().into()])?;
+        self.count_up()?;
+        Ok(format!("{}{}", u8::from(before.is_none()), kind.show(name, &json)?))
+    }
+
+    fn count(&self, kind: Kind) -> Result<u64> {
+        let query = "SELECT count(*) FROM definitions WHERE kind = ?";
+        let row = sqlite::first(&self.sql, query, vec![kind.as_str().into()])?;
+        Ok(row.map_or(0, |mut columns| columns.unsigned()))
+    }
+
+    fn count_up(&self) -> Result<()> {
+        sqlite::run(&self.sql, "UPDATE version SET number = number + 1 WHERE id = 1", Vec::new()).map(drop)
+    }
+
+    fn read_one(&self, kind: Kind, name: &str) -> Result<String> {
+        let mut columns = self.stored(kind, name)?.ok_or_else(|| kind.unknown())?;
+        kind.show(name, &columns.text())
+    }
+
+    fn read_list(&self, kind: Kind, after: &str, limit: u32) -> Result<String> {
+        if self.is_empty()? {
+            return Ok("[]".to_owned());
+        }
+        let query = "SELECT name, json FROM definitions WHERE kind = ? AND name > ? ORDER BY name LIMIT ?";
+        let values: Vec<Value> = vec![kind.as_str().into(), after.into(), integer(u64::from(limit))];
+        let mut items = Vec::new();
+        for columns in sqlite::rows(&self.sql, query, values)? {
+            let mut columns = columns?;
+            let (name, json) = (columns.text(), columns.text());
+            items.push(format!(r#"["{name}",{}]"#, kind.show(&name, &json)?));
+        }
+        Ok(format!("[{}]", items.join(",")))
+    }
+
+    fn delete(&self, kind: Kind, name: &str) -> Result<String> {
+        if self.stored(kind, name)?.is_none() {
+            return Err(kind.unknown());
+        }
+        let delete = "DELETE FROM definitions WHERE kind = ? AND name = ?";
+        sqlite::run(&self.sql, delete, vec![kind.as_str().into(), name.into()])?;
+        self.count_up()?;
+        Ok(String::new())
+    }
+}

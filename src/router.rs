@@ -1,0 +1,46 @@
+//! Who answers which path.
+
+use crate::answer::Answer;
+use crate::isolate::Platform;
+use crate::{api, hook};
+use fieldhook_core::event::SourceName;
+use fieldhook_core::problem::{Code, Problem};
+use fieldhook_core::request::{Method, Request};
+
+/// The document at `/openapi.json`; a test holds it against the routes.
+const OPENAPI: &str = include_str!("openapi.json");
+
+pub async fn serve(platform: &Platform, request: Request) -> Answer {
+    let segments = request.segments();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    #[cfg(feature = "inject")]
+    crate::inject::on_request(&request).await;
+    match segments.as_slice() {
+        ["hook"] => hook::receive(platform, &request, SourceName::default()).await,
+        ["hook", name] => match SourceName::parse(name) {
+            Ok(source) => hook::receive(platform, &request, source).await,
+            Err(problem) => Answer::problem(&problem),
+        },
+        ["healthz"] => only_get(&request, || Answer::json(200, r#"{"status":"ok"}"#)),
+        ["openapi.json"] => only_get(&request, || Answer::json(200, OPENAPI)),
+        ["v1", rest @ ..] => api::serve(platform, &request, rest).await,
+        _ => Answer::problem(&not_found()),
+    }
+}
+
+pub fn not_found() -> Problem {
+    Problem::new(Code::NotFound, "see /openapi.json for what there is")
+}
+
+fn only_get(request: &Request, answer: impl FnOnce() -> Answer) -> Answer {
+    match request.method {
+        Method::Get | Method::Head => answer(),
+        _ => method_not_allowed("GET, HEAD"),
+    }
+}
+
+/// 405 with the methods that are allowed (RFC 9110, 15.5.6).
+pub fn method_not_allowed(allowed: &str) -> Answer {
+    let problem = Problem::new(Code::MethodNotAllowed, format!("allowed here: {allowed}"));
+    Answer::problem(&problem).with("allow", allowed)
+}

@@ -1,0 +1,216 @@
+//! Calls to the three objects: JavaScript RPC, text in and text out.
+//!
+//! Each type names the methods that `entry.mjs` forwards. An outcome crosses as
+//! [`fieldhook_core::problem::to_wire`] writes it, since an exception keeps nothing but its text.
+
+use fieldhook_core::log::{Accept, Accepted};
+use fieldhook_core::problem::{Code, Problem, Result, from_wire};
+use wasm_bindgen::prelude::*;
+use worker::js_sys::futures::JsFuture;
+use worker::js_sys::{Promise, Reflect};
+use worker::{Env, console_error};
+
+#[wasm_bindgen]
+extern "C" {
+    type Stub;
+
+    #[wasm_bindgen(method, catch)]
+    fn accept(this: &Stub, message: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn describe(this: &Stub) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn history(this: &Stub, query: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = forget)]
+    fn forget_self(this: &Stub) -> std::result::Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn register(this: &Stub, device: &str, first_heard: f64) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn forget(this: &Stub, device: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn devices(this: &Stub, after: &str, limit: u32) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = quarantineAdd)]
+    fn quarantine_add(this: &Stub, entry: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = quarantineList)]
+    fn quarantine_list(this: &Stub, before: &str, limit: u32) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = quarantineTake)]
+    fn quarantine_take(this: &Stub, number: f64) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = quarantineRemove)]
+    fn quarantine_remove(this: &Stub, number: f64) -> std::result::Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn snapshot(this: &Stub, known: f64) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn put(this: &Stub, kind: &str, name: &str, body: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn get(this: &Stub, kind: &str, name: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn list(this: &Stub, kind: &str, after: &str, limit: u32) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn remove(this: &Stub, kind: &str, name: &str) -> std::result::Result<Promise, JsValue>;
+}
+
+fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub> {
+    let namespace = env.durable_object(binding).map_err(|error| failed(binding, &error.to_string()))?;
+    let stub = namespace.get_by_name(name).map_err(|error| failed(binding, &error.to_string()))?;
+    Ok(stub.into_rpc())
+}
+
+/// The log is told what happened; the caller only that it did.
+fn failed(what: &str, why: &str) -> Problem {
+    console_error!("{what}: {why}");
+    Problem::new(Code::Unavailable, format!("{what} did not answer"))
+}
+
+async fn text(
+    what: &str,
+    call: std::result::Result<Promise, JsValue>,
+) -> std::result::Result<String, Failure> {
+    let answered = match call {
+        Ok(promise) => JsFuture::from(promise).await,
+        Err(error) => Err(error),
+    };
+    answered.map_err(|error| Failure::read(what, &error)).map(|value| value.as_string().unwrap_or_default())
+}
+
+/// An object call that threw.
+struct Failure {
+    problem: Problem,
+    /// The platform says that the same call on a new stub may succeed.
+    retryable: bool,
+}
+
+impl Failure {
+    fn read(what: &str, error: &JsValue) -> Self {
+        let flag = |name: &str| Reflect::get(error, &name.into()).is_ok_and(|value| value.is_truthy());
+        let message = Reflect::get(error, &"message".into()).ok().and_then(|text| text.as_string());
+        Failure {
+            problem: failed(what, &message.unwrap_or_default()),
+            retryable: flag("retryable") && !flag("overloaded"),
+        }
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        failure.problem
+    }
+}
+
+/// One device's object.
+pub struct Device<'a> {
+    env: &'a Env,
+    name: &'a str,
+}
+
+pub fn device<'a>(env: &'a Env, name: &'a str) -> Device<'a> {
+    Device { env, name }
+}
+
+impl Device<'_> {
+    fn stub(&self) -> Result<Stub> {
+        stub(self.env, "DEVICE", self.name)
+    }
+
+    /// Commits events. Tried twice where the platform says that helps: a repeat is recognised, so a second
+    /// call can never count an event twice.
+    ///
+    /// # Errors
+    /// `commit-failed`.
+    pub async fn accept(&self, accept: &Accept) -> Result<Accepted> {
+        let not_stored = || Problem::new(Code::CommitFailed, "the device's log did not take the event");
+        let message = serde_json::to_string(accept).map_err(|_| not_stored())?;
+        let mut answer = text("device.accept", self.stub()?.accept(&message)).await;
+        if matches!(&answer, Err(failure) if failure.retryable) {
+            answer = text("device.accept", self.stub()?.accept(&message)).await;
+        }
+        let answer = answer.map_err(|_| not_stored())?;
+        serde_json::from_str(&answer).map_err(|_| not_stored())
+    }
+
+    pub async fn describe(&self) -> Result<String> {
+        from_wire(&text("device.describe", self.stub()?.describe()).await?)
+    }
+
+    pub async fn history(&self, query: &str) -> Result<String> {
+        from_wire(&text("device.history", self.stub()?.history(query)).await?)
+    }
+
+    /// Deletes everything the object holds; answers the shard that knows of it, empty where nothing was held.
+    pub async fn forget(&self) -> Result<String> {
+        from_wire(&text("device.forget", self.stub()?.forget_self()).await?)
+    }
+}
+
+/// One shard of the fleet.
+pub struct Fleet(Stub);
+
+pub fn fleet(env: &Env, shard: &str) -> Result<Fleet> {
+    stub(env, "FLEET", shard).map(Fleet)
+}
+
+impl Fleet {
+    pub async fn register(&self, device: &str, first_heard: i64) -> Result<()> {
+        from_wire(&text("fleet.register", self.0.register(device, first_heard as f64)).await?).map(drop)
+    }
+
+    /// Whether the device was known.
+    pub async fn forget(&self, device: &str) -> Result<bool> {
+        Ok(from_wire(&text("fleet.forget", self.0.forget(device)).await?)? == "1")
+    }
+
+    pub async fn devices(&self, after: &str, limit: usize) -> Result<String> {
+        from_wire(&text("fleet.devices", self.0.devices(after, to_u32(limit))).await?)
+    }
+
+    pub async fn quarantine_add(&self, entry: &str) -> Result<()> {
+        from_wire(&text("fleet.quarantine", self.0.quarantine_add(entry)).await?).map(drop)
+    }
+
+    pub async fn quarantine_list(&self, before: &str, limit: usize) -> Result<String> {
+        from_wire(&text("fleet.quarantine", self.0.quarantine_list(before, to_u32(limit))).await?)
+    }
+
+    pub async fn quarantine_take(&self, number: u64) -> Result<String> {
+        from_wire(&text("fleet.quarantine", self.0.quarantine_take(number as f64)).await?)
+    }
+
+    pub async fn quarantine_remove(&self, number: u64) -> Result<()> {
+        from_wire(&text("fleet.quarantine", self.0.quarantine_remove(number as f64)).await?).map(drop)
+    }
+}
+
+fn to_u32(limit: usize) -> u32 {
+    u32::try_from(limit).unwrap_or(u32::MAX)
+}
+
+/// The deployment's configuration.
+pub struct Registry(Stub);
+
+pub fn registry(env: &Env) -> Result<Registry> {
+    stub(env, "REGISTRY", "registry").map(Registry)
+}
+
+impl Registry {
+    /// The whole configuration, or nothing where it is still the version that is known.
+    pub async fn snapshot(&self, known: Option<u64>) -> Result<String> {
+        let known = known.map_or(-1.0, |version| version as f64);
+        from_wire(&text("registry.snapshot", self.0.snapshot(known)).await?)
+    }
+
+    pub async fn put(&self, kind: &str, name: &str, body: &str) -> Result<String> {
+        from_wire(&text("registry.put", self.0.put(kind, name, body)).await?)
+    }
+
+    pub async fn get(&self, kind: &str, name: &str) -> Result<String> {
+        from_wire(&text("registry.get", self.0.get(kind, name)).await?)
+    }
+
+    pub async fn list(&self, kind: &str, after: &str, limit: usize) -> Result<String> {
+        from_wire(&text("registry.list", self.0.list(kind, after, to_u32(limit))).await?)
+    }
+
+    pub async fn remove(&self, kind: &str, name: &str) -> Result<()> {
+        from_wire(&text("registry.remove", self.0.remove(kind, name)).await?).map(drop)
+    }
+}
