@@ -36,9 +36,23 @@ impl Answer {
         Answer::text(status, "application/json", body)
     }
 
+    /// A body that is problem JSON already.
+    pub fn problem_json(status: u16, body: String) -> Self {
+        Answer::text(status, "application/problem+json", body)
+    }
+
     /// Problem JSON (RFC 9457) with the headers that go with its status.
     pub fn problem(problem: &Problem) -> Self {
-        let answer = Answer::text(problem.status(), "application/problem+json", problem.to_json());
+        Answer::refusal(problem, problem.to_json())
+    }
+
+    /// A problem as Particle's own clients read it too.
+    pub fn particle_problem(problem: &Problem) -> Self {
+        Answer::refusal(problem, problem.to_particle_json())
+    }
+
+    fn refusal(problem: &Problem, body: String) -> Self {
+        let answer = Answer::problem_json(problem.status(), body);
         let answer = match problem.retry_after() {
             Some(seconds) => answer.with("retry-after", &seconds.to_string()),
             None => answer,

@@ -4,7 +4,7 @@
 //! [`hook`] takes events in, [`api`] is everything under `/v1`. Three Durable Objects keep what must last:
 //! [`device`], [`fleet`] and [`registry`]; [`rpc`] is how they are called.
 
-mod answer;
+pub mod answer;
 mod api;
 mod device;
 mod edge_cache;

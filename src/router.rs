@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::isolate::Platform;
-use crate::{api, hook};
+use crate::{api, edge_cache, hook};
 use fieldhook_core::event::SourceName;
 use fieldhook_core::problem::{Code, Problem};
 use fieldhook_core::request::{Method, Request};
@@ -16,16 +16,22 @@ pub async fn serve(platform: &Platform, request: Request) -> Answer {
     #[cfg(feature = "inject")]
     crate::inject::on_request(&request).await;
     match segments.as_slice() {
-        ["hook"] => hook::receive(platform, &request, SourceName::default()).await,
+        ["hook"] | ["hook", ""] => hook::receive(platform, &request, SourceName::default()).await,
         ["hook", name] => match SourceName::parse(name) {
             Ok(source) => hook::receive(platform, &request, source).await,
             Err(problem) => Answer::problem(&problem),
         },
-        ["healthz"] => only_get(&request, || Answer::json(200, r#"{"status":"ok"}"#)),
+        ["healthz"] => only_get(&request, health),
         ["openapi.json"] => only_get(&request, || Answer::json(200, OPENAPI)),
         ["v1", rest @ ..] => api::serve(platform, &request, rest).await,
         _ => Answer::problem(&not_found()),
     }
+}
+
+/// That the Worker runs, and what this isolate has counted since it began.
+fn health() -> Answer {
+    let failed = edge_cache::failed_puts();
+    Answer::json(200, format!(r#"{{"status":"ok","kv_put_failures":{failed}}}"#))
 }
 
 pub fn not_found() -> Problem {

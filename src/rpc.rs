@@ -12,6 +12,11 @@ use worker::{Env, console_error};
 
 #[wasm_bindgen]
 extern "C" {
+    type Namespace;
+
+    #[wasm_bindgen(method, catch, js_name = getByName)]
+    fn get_by_name(this: &Namespace, name: &str) -> std::result::Result<Stub, JsValue>;
+
     type Stub;
 
     #[wasm_bindgen(method, catch)]
@@ -51,9 +56,9 @@ extern "C" {
 }
 
 fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub> {
-    let namespace = env.durable_object(binding).map_err(|error| failed(binding, &error.to_string()))?;
-    let stub = namespace.get_by_name(name).map_err(|error| failed(binding, &error.to_string()))?;
-    Ok(stub.into_rpc())
+    let missing = |error: JsValue| failed(binding, &message_of(&error));
+    let namespace: Namespace = Reflect::get(env, &binding.into()).map_err(missing)?.unchecked_into();
+    namespace.get_by_name(name).map_err(missing)
 }
 
 /// The log is told what happened; the caller only that it did.
@@ -73,6 +78,11 @@ async fn text(
     answered.map_err(|error| Failure::read(what, &error)).map(|value| value.as_string().unwrap_or_default())
 }
 
+fn message_of(error: &JsValue) -> String {
+    let message = Reflect::get(error, &"message".into()).ok().and_then(|text| text.as_string());
+    message.unwrap_or_default()
+}
+
 /// An object call that threw.
 struct Failure {
     problem: Problem,
@@ -83,9 +93,8 @@ struct Failure {
 impl Failure {
     fn read(what: &str, error: &JsValue) -> Self {
         let flag = |name: &str| Reflect::get(error, &name.into()).is_ok_and(|value| value.is_truthy());
-        let message = Reflect::get(error, &"message".into()).ok().and_then(|text| text.as_string());
         Failure {
-            problem: failed(what, &message.unwrap_or_default()),
+            problem: failed(what, &message_of(error)),
             retryable: flag("retryable") && !flag("overloaded"),
         }
     }

@@ -20,6 +20,8 @@ pub struct Event {
     pub id: String,
     /// The id was derived here: the sender gave none.
     pub derived: bool,
+    /// Whether a repeat of it could be told from another event: not if it came with neither id nor time.
+    pub repeatable: bool,
     pub name: EventName,
     /// The exact text that arrived, or what a transform made of it.
     pub data: String,

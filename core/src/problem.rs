@@ -22,7 +22,6 @@ pub enum Code {
     NotConfigured,
     BadBody,
     BadJson,
-    BadForm,
     MissingField,
     BadField,
     EmptyBatch,
@@ -60,7 +59,6 @@ impl Code {
         Code::NotConfigured,
         Code::BadBody,
         Code::BadJson,
-        Code::BadForm,
         Code::MissingField,
         Code::BadField,
         Code::EmptyBatch,
@@ -119,7 +117,6 @@ impl Code {
             Code::NotConfigured => ("not-configured", 503, "The deployment is not configured"),
             Code::BadBody => ("bad-body", 400, "The body cannot be read"),
             Code::BadJson => ("bad-json", 400, "The body is not valid JSON"),
-            Code::BadForm => ("bad-form", 400, "The body is not a valid form"),
             Code::MissingField => ("missing-field", 400, "A required field is missing"),
             Code::BadField => ("bad-field", 400, "A field has a value that cannot be accepted"),
             Code::EmptyBatch => ("empty-batch", 400, "The batch holds no event"),
@@ -195,6 +192,22 @@ impl Problem {
 
     /// The body of the answer, `application/problem+json`.
     pub fn to_json(&self) -> String {
+        self.write(false)
+    }
+
+    /// The same with the two members that Particle's clients read, for answers under Particle's paths
+    /// (PARTICLE.md, "Streams and REST").
+    ///
+    /// ```
+    /// use fieldhook_core::problem::{Code, Problem};
+    /// let json = Problem::new(Code::BadToken, "no").to_particle_json();
+    /// assert!(json.ends_with(r#""error":"bad-token","error_description":"no"}"#));
+    /// ```
+    pub fn to_particle_json(&self) -> String {
+        self.write(true)
+    }
+
+    fn write(&self, for_particle: bool) -> String {
         #[derive(Serialize)]
         struct Body<'a> {
             r#type: String,
@@ -204,6 +217,10 @@ impl Problem {
             detail: &'a str,
             #[serde(skip_serializing_if = "Option::is_none")]
             field: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            error: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            error_description: Option<&'a str>,
         }
         let body = Body {
             r#type: format!("urn:fieldhook:problem:{}", self.code.as_str()),
@@ -212,6 +229,8 @@ impl Problem {
             code: self.code.as_str(),
             detail: &self.detail,
             field: self.field.as_deref(),
+            error: for_particle.then_some(self.code.as_str()),
+            error_description: for_particle.then_some(&self.detail),
         };
         serde_json::to_string(&body).unwrap_or_default()
     }

@@ -2,6 +2,7 @@
 //! (DESIGN.md, "Answers").
 
 use crate::clock::Time;
+use crate::ingest::fields::is_secret;
 use crate::problem::{Code, Problem, Result};
 use crate::proof::{Credential, Signed};
 use crate::request::{Body, Headers, Request};
@@ -63,6 +64,7 @@ impl Entry {
         credential: &Credential,
         problem: &Problem,
         at: Time,
+        is_token: &dyn Fn(&str) -> bool,
     ) -> Option<Self> {
         let Body::Bytes(bytes) = &request.body else { return None };
         let (body, base64) = match std::str::from_utf8(bytes) {
@@ -77,7 +79,7 @@ impl Entry {
             detail: problem.detail.clone(),
             field: problem.field.clone(),
             method: request.method.as_str().to_owned(),
-            query: without_secrets(request),
+            query: without_secrets(request, is_token),
             headers: KEPT_HEADERS.iter().filter_map(kept).collect(),
             body,
             base64,
@@ -136,10 +138,10 @@ impl Entry {
 }
 
 /// The query without the fields that would carry a secret into the store.
-fn without_secrets(request: &Request) -> String {
+fn without_secrets(request: &Request, is_token: &dyn Fn(&str) -> bool) -> String {
     let mut kept = form_urlencoded::Serializer::new(String::new());
     for (name, value) in request.query_fields() {
-        if !crate::ingest::fields::is_secret(&name) {
+        if !is_secret(&name) && !is_token(&name) && !is_token(&value) {
             kept.append_pair(&name, &value);
         }
     }
@@ -210,12 +212,15 @@ mod tests {
             ("content-type", "application/json"),
             ("x-particle-event-name", "t"),
         ]);
-        let url = "https://x.dev/hook?a=1&access_token=hush";
+        let url = "https://x.dev/hook?a=1&access_token=x&key=hush";
         let request = Request::new("POST", url, headers, Body::Bytes(b"{broken".to_vec()));
         let credential = Credential { token: true, signed: None };
         let problem = Problem::new(Code::BadJson, "not valid JSON");
         let entry =
-            Entry::of_request(&request, "default", &credential, &problem, Time::from_millis(5)).unwrap();
+            Entry::of_request(&request, "default", &credential, &problem, Time::from_millis(5), &|text| {
+                text == "hush"
+            })
+            .unwrap();
         let text = serde_json::to_string(&entry).unwrap();
         assert!(!text.contains("hush"), "{text}");
         let (again, proven) = entry.to_request(None).unwrap();

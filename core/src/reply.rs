@@ -55,6 +55,11 @@ impl Reply {
         if text.is_empty() {
             return Ok(Reply::Empty);
         }
+        // Between framed parts NUL is filling, which the joiner takes out: one in the text could not survive.
+        let text = match framing {
+            Framing::Framed if text.contains('\0') => text.replace('\0', ""),
+            _ => text,
+        };
         let size = match framing {
             Framing::Plain => text.len() + usize::from(text.len().is_multiple_of(PART)),
             Framing::Framed => framed_size(&text).ok_or(TooLarge)?,

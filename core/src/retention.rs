@@ -9,6 +9,17 @@ pub const CONFIRM_AGAIN: i64 = 20_000;
 /// Of an age limit, the part that a row may outstay it: an alarm for each row would cost more than the row.
 const SLACK: i64 = 30;
 
+/// Whether a log that grew from one sequence number to another is due for a look.
+///
+/// ```
+/// use fieldhook_core::retention::is_due;
+/// assert!(!is_due(1, 63));
+/// assert!(is_due(55, 65)); // also where a batch steps over the number
+/// ```
+pub fn is_due(before: u64, after: u64) -> bool {
+    before / CHECK_EVERY < after / CHECK_EVERY
+}
+
 /// How many of the oldest rows to drop so that a log of this size comes to nine tenths of its bound.
 ///
 /// ```
@@ -26,6 +37,15 @@ pub fn rows_to_drop(size: u64, max: u64, rows: u64) -> Option<u64> {
     // The newest row always stays: it is the one that is being acknowledged.
     Some(u64::try_from(share).unwrap_or(rows).clamp(1, rows - 1))
 }
+
+/// Whether an alarm is armed and can still be trusted to come. The platform tries a failing one six times
+/// within minutes; one that is long past has been given up.
+pub fn is_armed(alarm_at: Option<Time>, now: Time) -> bool {
+    alarm_at.is_some_and(|at| at.plus_millis(GIVEN_UP_AFTER) > now)
+}
+
+/// Milliseconds.
+const GIVEN_UP_AFTER: i64 = 600_000;
 
 /// When an object looks at itself again: soon while its shard has not confirmed, else when its oldest row
 /// ages out.

@@ -119,6 +119,12 @@ impl Settings {
         })
     }
 
+    /// Whether a text is any token of this deployment.
+    pub fn is_token(&self, text: &str) -> bool {
+        let kinds = [&self.ingest_tokens, &self.read_tokens, &self.admin_tokens];
+        kinds.into_iter().any(|tokens| TokenHash::any_is(tokens, text))
+    }
+
     /// Whether anything at all could prove an event's origin. Where nothing can, `/hook` is closed.
     pub fn ingest_is_configured(&self) -> bool {
         !self.ingest_tokens.is_empty() || !self.hmac_secrets.is_empty()

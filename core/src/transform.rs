@@ -141,6 +141,7 @@ mod tests {
             key: DedupKey::of(&device, "1"),
             id: "1".into(),
             derived: false,
+            repeatable: true,
             name: EventName::parse(name).unwrap(),
             data: data.into(),
             device,

@@ -112,6 +112,7 @@ fn read_event(call: &Call<'_>) -> Result<Event> {
         now: call.platform.now,
         dedup_window: i64::MAX,
         unique: &String::new,
+        is_token: &|_| false,
     };
     match ingest::read(&arrival)? {
         Ingest::One(event) => Ok(*event),

@@ -38,8 +38,14 @@ pub async fn serve(platform: &Platform, request: &Request, path: &[&str]) -> Ans
         (_, ["quarantine", rest @ ..]) => quarantine::route(platform, request, rest).await,
         _ => Err(not_found()),
     };
-    answered.unwrap_or_else(|problem| Answer::problem(&problem))
+    answered.unwrap_or_else(|problem| match path.first() {
+        Some(first) if PARTICLE_PATHS.contains(first) => Answer::particle_problem(&problem),
+        _ => Answer::problem(&problem),
+    })
 }
+
+/// What stands behind `/v1/` in Particle's own API: errors there have the shape its clients read.
+const PARTICLE_PATHS: [&str; 5] = ["devices", "events", "integrations", "products", "webhooks"];
 
 fn is_read(method: Method) -> bool {
     matches!(method, Method::Get | Method::Head)

@@ -3,7 +3,7 @@
 use super::{Call, body_text, is_read, list_body, not_allowed};
 use crate::answer::Answer;
 use crate::fleet::shard_name;
-use crate::hook::Ingress;
+use crate::hook::{Ingress, batch};
 use crate::isolate::Platform;
 use crate::router::not_found;
 use crate::rpc;
@@ -17,6 +17,7 @@ use fieldhook_core::proof::access::Scope;
 use fieldhook_core::quarantine::{Entry, Position};
 use fieldhook_core::request::{Method, Request};
 use serde::Serialize;
+use std::cell::Cell;
 
 pub async fn route(platform: &Platform, request: &Request, path: &[&str]) -> Result<Answer> {
     let open = || Call::open(platform, request, Scope::Admin);
@@ -124,18 +125,26 @@ async fn replay(call: &Call<'_>, position: Position) -> Result<Answer> {
         snapshot,
         source: source.clone(),
     };
+    let events = Cell::new(0u32);
     let arrival = Arrival {
         request: &request,
         source: &source,
         credential: &credential,
         now: entry.at,
         dedup_window: call.settings.dedup_window * 1000,
-        unique: &|| format!("quarantine/{}", position.to_id()),
+        unique: &|| {
+            events.set(events.get() + 1);
+            format!("quarantine/{}/{}", position.to_id(), events.get())
+        },
+        is_token: &|text| ingress.is_token(text),
     };
     let event = match ingest::read(&arrival)? {
         Ingest::One(event) => *event,
-        Ingest::Batch(_) => {
-            return Err(Problem::new(Code::BadBody, "the body is a batch; replay takes one event"));
+        Ingest::Batch(items) => {
+            // Each item is committed now, or kept as an entry of its own.
+            let summary = batch::take_in(&ingress, &credential, items).await?;
+            fleet.quarantine_remove(position.number).await?;
+            return Ok(batch::answer(&ingress, call.request, &summary));
         }
     };
     let device = event.device.as_str().to_owned();

@@ -13,6 +13,7 @@ use crate::sqlite::{self, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, Outcome, Row};
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
+use fieldhook_core::retention::{is_armed, is_due, next_alarm};
 use fieldhook_core::settings::Settings;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, RefUnwindSafe};
@@ -103,7 +104,7 @@ impl Inner {
                 self.load()?
             }
         };
-        let before = loaded.device.clone();
+        let (before, first_seq) = (loaded.device.clone(), loaded.next_seq);
         let mut outcomes = Vec::with_capacity(accept.entries.len());
         for entry in &accept.entries {
             outcomes.push(self.commit(&mut loaded, &accept, entry)?);
@@ -111,7 +112,10 @@ impl Inner {
         let settings = self.settings()?;
         if outcomes.iter().any(|outcome| matches!(outcome, Outcome::New(_))) {
             self.arm(&mut loaded.device, accept.at, settings.retention)?;
-            retention::by_size(self, &mut loaded, settings.max_log)?;
+            // Looked at every few events: a bound of megabytes is not missed by a few rows.
+            if is_due(first_seq, loaded.next_seq) {
+                retention::by_size(self, &mut loaded, settings.max_log)?;
+            }
         }
         if loaded.device != before {
             self.write_state(&loaded.device)?;
@@ -194,10 +198,10 @@ impl Inner {
 
     /// Sets the alarm in the commit's own turn, if none is armed: what it is for cannot be lost to a crash.
     fn arm(&self, device: &mut DeviceState, now: Time, retention: i64) -> Result<()> {
-        if device.alarm_at.is_some() {
+        if is_armed(device.alarm_at, now) {
             return Ok(());
         }
-        match retention::next_alarm(device.shard.is_some(), Some(now), now, retention) {
+        match next_alarm(device.shard.is_some(), Some(now), now, retention) {
             Some(at) => self.set_alarm(device, at),
             None => Ok(()),
         }
@@ -261,7 +265,7 @@ impl Inner {
         loaded.device.alarm_at = None;
         let oldest = retention::by_age(&self, &mut loaded, isolate::now(), retention)?;
         let registered = loaded.device.shard.is_some();
-        let next = retention::next_alarm(registered, oldest, isolate::now(), retention);
+        let next = next_alarm(registered, oldest, isolate::now(), retention);
         if let Some(at) = next {
             self.set_alarm(&mut loaded.device, at)?;
         }

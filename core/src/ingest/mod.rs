@@ -12,8 +12,9 @@ use crate::problem::{Code, Problem, Result};
 use crate::proof::Credential;
 use crate::request::{Body, Headers, Method, Request};
 use body::Content;
-use fields::{Fields, Value};
+use fields::Fields;
 use serde_json::value::RawValue;
+use std::collections::BTreeSet;
 
 /// What is the same for every event of one request.
 pub struct Arrival<'a> {
@@ -25,6 +26,8 @@ pub struct Arrival<'a> {
     pub dedup_window: i64,
     /// Gives a text that was never given before, for ids that must not repeat.
     pub unique: &'a dyn Fn() -> String,
+    /// Whether a text is a token of this deployment: such a one must not reach a row, wherever it was put.
+    pub is_token: &'a dyn Fn(&str) -> bool,
 }
 
 /// What a request held.
@@ -37,7 +40,7 @@ pub enum Ingest {
 /// Reads the event or the batch.
 ///
 /// # Errors
-/// What is wrong with it, naming the field: `missing-field`, `bad-field`, `bad-json`, `bad-form`,
+/// What is wrong with it, naming the field: `missing-field`, `bad-field`, `bad-json`,
 /// `bad-body`, `unsupported-media-type`, `empty-batch`, `batch-too-large`, `stale-signature`.
 pub fn read(arrival: &Arrival<'_>) -> Result<Ingest> {
     let request = arrival.request;
@@ -52,18 +55,24 @@ pub fn read(arrival: &Arrival<'_>) -> Result<Ingest> {
         content => content,
     };
     let nothing = Headers::default();
-    let (query, headers) = match vouched {
-        true => (Fields::from_form(request.query.as_bytes()), &request.headers),
-        false => (Fields::default(), &nothing),
-    };
+    let (query, headers) = beside_body(arrival, &nothing);
     let (body, data) = match content {
         Content::Fields(fields) => (fields, None),
         Content::Data(text) => (Fields::default(), Some(text)),
         Content::Empty | Content::Batch(_) => (Fields::default(), None),
     };
     let places = Places { body: &body, query: &query, headers };
-    let event = event_of(arrival, &places, data, arrival.credential.signed_id().map(str::to_owned))?;
+    let signed_id = arrival.credential.signed_id().map(str::to_owned);
+    let event = event_of(arrival, &places, IdFrom::Everywhere, data, signed_id)?;
     Ok(Ingest::One(Box::new(event)))
+}
+
+/// What stands beside the body, as far as it is proven.
+fn beside_body<'a>(arrival: &Arrival<'a>, nothing: &'a Headers) -> (Fields<'a>, &'a Headers) {
+    match arrival.credential.vouches_for_everything() {
+        true => (Fields::from_form(arrival.request.query.as_bytes()), &arrival.request.headers),
+        false => (Fields::default(), nothing),
+    }
 }
 
 /// Where a field is looked for, in this order; first found wins.
@@ -77,13 +86,17 @@ impl Places<'_> {
     /// A field that is a text, number or boolean; an empty one counts as absent.
     fn scalar(&self, field: &str, spellings: &[&str], header: Option<&str>) -> Result<Option<String>> {
         for fields in [self.body, self.query] {
-            if let Some(value) = fields.find(spellings)
-                && let Some(text) = value.scalar(field)?
-            {
+            if let Some(text) = fields.scalar(field, spellings)? {
                 return Ok(Some(text));
             }
         }
         Ok(header.and_then(|name| self.headers.get(name)).map(str::to_owned))
+    }
+
+    /// A field that no event is refused for.
+    fn optional(&self, spellings: &[&str], header: Option<&str>) -> Option<String> {
+        let found = self.body.optional(spellings).or_else(|| self.query.optional(spellings));
+        found.or_else(|| self.headers.get(header?).map(str::to_owned))
     }
 
     fn data(&self) -> Result<Option<String>> {
@@ -92,36 +105,39 @@ impl Places<'_> {
         found.map(|value| value.text("data")).transpose()
     }
 
-    /// Everything else, as a JSON object.
-    fn extra(&self) -> Option<Box<RawValue>> {
-        let mut text = String::new();
-        let mut add = |name: &str, value: &Value<'_>| {
-            text.push(if text.is_empty() { '{' } else { ',' });
-            text.push_str(&serde_json::to_string(name).unwrap_or_default());
-            text.push(':');
-            text.push_str(&value.to_json());
-        };
-        let mut seen: Vec<&str> = Vec::new();
+    /// Everything else, as a JSON object: less what would carry a token into the log.
+    fn extra(&self, is_token: &dyn Fn(&str) -> bool) -> Option<Box<RawValue>> {
+        let mut extra: Vec<(&str, Box<RawValue>)> = Vec::new();
+        let mut seen = BTreeSet::new();
         for (name, value) in self.body.unused().chain(self.query.unused()) {
-            if seen.len() < MAX_EXTRA && !seen.contains(&name) {
-                seen.push(name);
-                add(name, value);
+            let holds_token = || value.text(name).is_ok_and(|text| is_token(&text));
+            if seen.insert(name) && !is_token(name) && !holds_token() {
+                extra.push((name, value.to_json()?));
             }
         }
-        if text.is_empty() {
+        if extra.is_empty() {
             return None;
         }
-        text.push('}');
-        RawValue::from_string(text).ok()
+        let members: Vec<String> = extra
+            .iter()
+            .map(|(name, value)| format!("{}:{value}", serde_json::to_string(name).unwrap_or_default()))
+            .collect();
+        RawValue::from_string(format!("{{{}}}", members.join(","))).ok()
     }
 }
 
-/// The most fields kept as `extra`; the rest of so odd an event is dropped.
-const MAX_EXTRA: usize = 256;
+/// Where an event's id may stand: for an item of a batch only in the item, since the query and the headers
+/// are the same for all of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IdFrom {
+    Everywhere,
+    Body,
+}
 
 fn event_of(
     arrival: &Arrival<'_>,
     places: &Places<'_>,
+    id_from: IdFrom,
     body_data: Option<String>,
     signed_id: Option<String>,
 ) -> Result<Event> {
@@ -139,17 +155,27 @@ fn event_of(
     let coreid = &["coreid", "device_id", "deviceID"];
     let device = match places.scalar("coreid", coreid, Some("x-particle-device-id"))? {
         Some(text) => DeviceId::parse(&text)?,
-        None => DeviceId::of_source(arrival.source),
+        None if arrival.credential.vouches_for_everything() => DeviceId::of_source(arrival.source),
+        // A signature does not cover the path. Were the device taken from it, a signed request that is sent
+        // to another path would be another event.
+        None => DeviceId::of_source(&SourceName::default()),
     };
 
     let data = places.data()?.or(body_data).unwrap_or_default();
-    let own_id = places.scalar("event_id", &["event_id", "id"], Some("x-particle-event-id"))?;
-    let time_text = places.scalar("published_at", &["published_at"], Some("x-particle-published-at"))?;
+    let id_names = &["event_id", "id"];
+    let own_id = match id_from {
+        IdFrom::Everywhere => places.scalar("event_id", id_names, Some("x-particle-event-id"))?,
+        IdFrom::Body => places.body.scalar("event_id", id_names)?,
+    };
+    // A time that cannot be parsed is the time of arrival, whatever it is instead.
+    let time_text =
+        places.scalar("published_at", &["published_at"], Some("x-particle-published-at")).unwrap_or_default();
     let own_time = time_text.as_deref().and_then(Time::parse);
     check_freshness(arrival, own_id.is_some(), own_time)?;
 
     let given_id = signed_id.or(own_id);
     let derived = given_id.is_none();
+    let repeatable = !derived || own_time.is_some();
     let id = match given_id {
         Some(id) => check_id(id)?,
         // Without a time of its own, an equal event later is another event: its id must be its own.
@@ -163,13 +189,14 @@ fn event_of(
         key: DedupKey::of(&device, &id),
         id,
         derived,
+        repeatable,
         media_type: event::media_type(&data),
         published_at: own_time.unwrap_or(arrival.now),
         source: arrival.source.clone(),
-        product_id: places.scalar("product_id", product, Some("x-particle-product-id"))?,
-        fw_version: places.scalar("fw_version", &["fw_version", "version"], None)?,
-        userid: places.scalar("userid", &["userid"], None)?,
-        extra: places.extra(),
+        product_id: places.optional(product, Some("x-particle-product-id")),
+        fw_version: places.optional(&["fw_version", "version"], None),
+        userid: places.optional(&["userid"], None),
+        extra: places.extra(arrival.is_token),
         raw: None,
         transform_error: None,
         name,

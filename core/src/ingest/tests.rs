@@ -41,6 +41,7 @@ impl Sent {
             now: Time::from_millis(NOW),
             dedup_window: 86_400_000,
             unique: &|| "unique".to_owned(),
+            is_token: &|text| text == "hush",
         })
     }
 
@@ -106,6 +107,46 @@ fn every_spelling_is_known() {
 }
 
 #[test]
+fn an_empty_or_null_spelling_gives_way_to_the_next() {
+    let event =
+        post(JSON, r#"{"event":"","name":"n","fw_version":null,"version":3,"userid":{"a":1}}"#).event();
+    assert_eq!((event.name.as_str(), event.fw_version.as_deref()), ("n", Some("3")));
+    // What cannot be the owner refuses nothing, and is not lost.
+    assert_eq!((event.userid, event.extra.unwrap().get()), (None, r#"{"userid":{"a":1}}"#));
+}
+
+#[test]
+fn a_token_reaches_no_row_wherever_it_was_put() {
+    let sent = post(JSON, r#"{"event":"t","note":"hush","a":1}"#)
+        .to("https://x.dev/hook?key=hush&hush=1&x-fieldhook-token=x&b=2");
+    assert_eq!(sent.event().extra.unwrap().get(), r#"{"a":1,"b":"2"}"#);
+}
+
+#[test]
+fn extra_is_one_line_of_a_bearable_depth() {
+    let deep = format!(r#"{{"event":"t","x":{}{},"y":[{}1]}}"#, "[".repeat(99), "]".repeat(99), "\n");
+    let extra = post(JSON, &deep).event().extra.unwrap();
+    assert!(extra.get().starts_with(r#"{"x":"[["#) && !extra.get().contains('\n'), "{extra}");
+}
+
+#[test]
+fn a_signed_event_is_the_same_whatever_path_it_is_sent_to() {
+    let sent = post(JSON, r#"{"event":"t"}"#).proven_by(Signed::Standard { id: "m".into() });
+    assert_eq!(sent.event().device.as_str(), "source:default");
+}
+
+#[test]
+fn what_stands_beside_a_batch_is_said_of_every_item_but_for_an_id() {
+    let sent = post(JSON, r#"[{"event":"a"},{"event":"b","coreid":"own"}]"#)
+        .to("https://x.dev/hook?coreid=common&event_id=1")
+        .with("x-particle-event-id", "1");
+    let Ok(Ingest::Batch(items)) = sent.read() else { panic!() };
+    let events: Vec<&Event> = items.iter().map(|item| &**item.outcome.as_ref().unwrap()).collect();
+    assert_eq!((events[0].device.as_str(), events[1].device.as_str()), ("common", "own"));
+    assert!(events.iter().all(|event| event.derived));
+}
+
+#[test]
 fn a_text_body_is_the_data() {
     let event = post("text/plain", "21.5 °C").to("https://x.dev/hook?event=t&coreid=d").event();
     assert_eq!(event.data, "21.5 °C");
@@ -137,6 +178,7 @@ fn a_derived_id_repeats_only_with_a_time() {
         let event = post(JSON, untimed).event();
         assert_eq!(event.id, event::derive_id("t", "1", "unique"));
         assert_eq!(event.published_at.millis(), NOW);
+        assert!(!event.repeatable);
     }
 }
 

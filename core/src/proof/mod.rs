@@ -116,6 +116,24 @@ fn check_network(settings: &Settings, headers: &Headers) -> Result<()> {
     }
 }
 
+/// Counts how often an event has been delivered onwards and come back (DESIGN.md, "Delivery").
+pub const HOP_HEADER: &str = "fieldhook-hop";
+/// The most deliveries that may lead here.
+pub const HOPS_MAX: u64 = 3;
+
+/// # Errors
+/// `hop-limit`: deliveries lead in a circle.
+pub fn check_hops(headers: &Headers) -> Result<()> {
+    let Some(text) = headers.get(HOP_HEADER) else { return Ok(()) };
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    // A number too long to read is too many; what is no number counts nothing.
+    match text.parse::<u64>() {
+        Ok(hops) if hops <= HOPS_MAX => Ok(()),
+        Err(_) if !is_number => Ok(()),
+        _ => Err(Problem::new(Code::HopLimit, "deliveries lead back here: look for a circle")),
+    }
+}
+
 /// Every token the request carries, wherever it carries one.
 pub(crate) fn presented_tokens(headers: &Headers) -> Vec<String> {
     let mut tokens = Vec::new();
@@ -152,6 +170,7 @@ fn check_signatures(secrets: &[Secret], request: &Request, now_seconds: i64) -> 
     // A signature proves a body. There is none to prove in a GET, a DELETE or an empty POST.
     let body = match (&request.body, request.method) {
         (Body::Bytes(body), Method::Post | Method::Put) if !body.is_empty() => body,
+        (Body::TooLarge, _) => return Err(Problem::new(Code::BodyTooLarge, "the body is over MAX_BODY")),
         _ => return Err(Problem::new(Code::BadSignature, "a signature proves a non-empty POST or PUT body")),
     };
     let mut problem = Problem::new(Code::BadSignature, "no signature matches the body and a known secret");

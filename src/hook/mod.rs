@@ -3,15 +3,17 @@
 //! The order is the promise: an answer that acknowledges an event is made only after its device's object has
 //! committed it, and one that acknowledges a refused event only after quarantine has it.
 
+pub mod batch;
+
 use crate::answer::Answer;
 use crate::isolate::Platform;
 use crate::router::method_not_allowed;
 use crate::{edge_cache, fleet, rpc};
 use fieldhook_core::event::{DeviceId, Event, SourceName};
-use fieldhook_core::ingest::batch::{Item, Refused, Summary};
 use fieldhook_core::ingest::{self, Arrival, Ingest};
 use fieldhook_core::log::{Accept, Entry, Outcome};
 use fieldhook_core::problem::{Code, Problem, Result};
+use fieldhook_core::proof::token::TokenHash;
 use fieldhook_core::proof::{self, Credential};
 use fieldhook_core::quarantine;
 use fieldhook_core::registry::Snapshot;
@@ -21,10 +23,6 @@ use fieldhook_core::settings::Settings;
 use fieldhook_core::transform;
 use std::rc::Rc;
 use worker::js_sys::Math;
-
-/// Counts how often an event has been delivered onwards and come back (DESIGN.md, "Delivery").
-const HOP_HEADER: &str = "fieldhook-hop";
-const HOPS_MAX: u32 = 3;
 
 /// What one request to `/hook` works with.
 pub struct Ingress<'a> {
@@ -54,11 +52,12 @@ async fn admit<'a>(
     let snapshot = platform.snapshot().await?;
     let own_tokens = &snapshot.source(&source).tokens;
     let credential = proof::prove(&settings, own_tokens, request, platform.now.millis() / 1000)?;
-    let hops = request.headers.get(HOP_HEADER).and_then(|text| text.parse().ok()).unwrap_or(0u32);
-    if hops > HOPS_MAX {
-        return Err(Problem::new(Code::HopLimit, "deliveries lead back here: look for a circle"));
+    proof::check_hops(&request.headers)?;
+    let ingress = Ingress { platform, settings, snapshot, source };
+    if ingress.is_token(ingress.source.as_str()) {
+        return Err(Problem::field(Code::BadSourceName, "source", "a token does not belong in a URL"));
     }
-    Ok((Ingress { platform, settings, snapshot, source }, credential))
+    Ok((ingress, credential))
 }
 
 async fn take_in(ingress: &Ingress<'_>, request: &Request, credential: &Credential) -> Answer {
@@ -69,13 +68,17 @@ async fn take_in(ingress: &Ingress<'_>, request: &Request, credential: &Credenti
         now: ingress.platform.now,
         dedup_window: ingress.settings.dedup_window * 1000,
         unique: &unique,
+        is_token: &|text| ingress.is_token(text),
     };
     match ingest::read(&arrival) {
         Ok(Ingest::One(event)) => match ingress.one(*event).await {
             Ok(taken) => taken.into_answer(),
             Err(problem) => Answer::problem(&problem),
         },
-        Ok(Ingest::Batch(items)) => batch(ingress, request, credential, items).await,
+        Ok(Ingest::Batch(items)) => match batch::take_in(ingress, credential, items).await {
+            Ok(summary) => batch::answer(ingress, request, &summary),
+            Err(problem) => Answer::problem(&problem),
+        },
         Err(problem) => refuse(ingress, request, credential, &problem).await,
     }
 }
@@ -95,10 +98,17 @@ impl Taken {
 }
 
 impl Ingress<'_> {
+    /// Whether a text is a token that could have opened this request, or opens anything else.
+    pub fn is_token(&self, text: &str) -> bool {
+        self.settings.is_token(text) || TokenHash::any_is(&self.snapshot.source(&self.source).tokens, text)
+    }
+
     /// Takes in one event: KV, then the object, then KV again behind the answer.
     pub async fn one(&self, event: Event) -> Result<Taken> {
         let key = event.key.clone();
-        if let Some(reply) = edge_cache::seen(self.platform, &self.settings, &key).await {
+        // What cannot come again is not asked for, nor remembered: KV is the dearest step of an event.
+        let repeatable = event.repeatable;
+        if repeatable && let Some(reply) = edge_cache::seen(self.platform, &self.settings, &key).await {
             return Ok(Taken { key, reply, seq: None });
         }
         let device = event.device.clone();
@@ -108,7 +118,9 @@ impl Ingress<'_> {
         let reply = reply.unwrap_or(Reply::Empty);
         match self.commit(&device, vec![entry]).await?.into_iter().next() {
             Some(Outcome::New(seq)) => {
-                edge_cache::remember(self.platform, &self.settings, &key, &reply);
+                if repeatable {
+                    edge_cache::remember(self.platform, &self.settings, &key, &reply);
+                }
                 Ok(Taken { key, reply, seq: Some(seq) })
             }
             Some(Outcome::Duplicate(stored)) => {
@@ -132,72 +144,6 @@ impl Ingress<'_> {
     }
 }
 
-async fn batch(
-    ingress: &Ingress<'_>,
-    request: &Request,
-    credential: &Credential,
-    items: Vec<Item>,
-) -> Answer {
-    let mut summary = Summary::default();
-    let mut groups: Vec<(DeviceId, Vec<Entry>)> = Vec::new();
-    for (index, item) in items.into_iter().enumerate() {
-        let event = match item.outcome {
-            Ok(event) => *event,
-            Err(problem) => {
-                if is_kept(&problem) {
-                    let source = ingress.source.as_str();
-                    let at = ingress.platform.now;
-                    let entry =
-                        quarantine::Entry::of_item(&item.text, index, source, credential, &problem, at);
-                    if let Err(problem) = ingress.quarantine(&entry).await {
-                        return Answer::problem(&problem);
-                    }
-                }
-                let (code, field) = (problem.code.as_str(), problem.field);
-                summary.refused.push(Refused { index, code, field });
-                continue;
-            }
-        };
-        let device = event.device.clone();
-        let event = transform::apply_first(&ingress.snapshot.transforms, event);
-        let entry = Entry::new(event, Some(&Reply::Empty));
-        match groups.iter_mut().find(|(known, _)| *known == device) {
-            Some((_, entries)) => entries.push(entry),
-            None => groups.push((device, vec![entry])),
-        }
-    }
-    let commits =
-        groups.into_iter().map(|(device, entries)| async move { ingress.commit(&device, entries).await });
-    for outcomes in futures_util::future::join_all(commits).await {
-        match outcomes {
-            Ok(outcomes) => {
-                let new = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::New(_))).count();
-                summary.accepted += new;
-                summary.duplicates += outcomes.len() - new;
-            }
-            Err(problem) => return Answer::problem(&problem),
-        }
-    }
-    if summary.is_refused() {
-        let agent = request.headers.get("user-agent");
-        if quarantine::is_answered_accepted(ingress.settings.malformed, agent) {
-            return Answer::empty(202);
-        }
-        return Answer::json(400, batch_problem(&summary)).with("content-type", "application/problem+json");
-    }
-    Answer::json(200, serde_json::to_string(&summary).unwrap_or_default())
-}
-
-/// Problem JSON with the summary's members beside its own.
-fn batch_problem(summary: &Summary) -> String {
-    let problem = Problem::new(Code::BatchRefused, "every item was refused; each is named in `refused`");
-    let (problem, summary) = (problem.to_json(), serde_json::to_string(summary).unwrap_or_default());
-    match (problem.strip_suffix('}'), summary.strip_prefix('{')) {
-        (Some(head), Some(tail)) => format!("{head},{tail}"),
-        _ => problem,
-    }
-}
-
 /// What is not an event is kept as it came, then answered.
 async fn refuse(
     ingress: &Ingress<'_>,
@@ -209,7 +155,9 @@ async fn refuse(
         return Answer::problem(problem);
     }
     let (source, at) = (ingress.source.as_str(), ingress.platform.now);
-    let Some(entry) = quarantine::Entry::of_request(request, source, credential, problem, at) else {
+    let Some(entry) = quarantine::Entry::of_request(request, source, credential, problem, at, &|text| {
+        ingress.is_token(text)
+    }) else {
         return Answer::problem(problem);
     };
     if let Err(unavailable) = ingress.quarantine(&entry).await {
@@ -223,7 +171,7 @@ async fn refuse(
 }
 
 /// What could be a replayed signature is not authenticated after all, so it is not kept.
-fn is_kept(problem: &Problem) -> bool {
+pub fn is_kept(problem: &Problem) -> bool {
     !matches!(problem.code, Code::StaleSignature | Code::BodyTooLarge)
 }
 

@@ -1,0 +1,76 @@
+// `npm test`: every test there is, from a bare clone. `npm test -- reply` runs the end-to-end files with that in
+// their name. The last line counts them all.
+
+import { existsSync, readdirSync } from "node:fs";
+import { CommandFailed, main, run, say, step } from "./lib/console.mjs";
+import { cargoCounts, nodeCounts, sum, withCrash } from "./lib/counts.mjs";
+import { bin, inRoot, NATIVE_TARGET } from "./lib/paths.mjs";
+import { setUp } from "./lib/setup.mjs";
+import { nativeEnv } from "./lib/toolchain.mjs";
+import { buildWorker, wasmTestCommand } from "./lib/wasm-build.mjs";
+import { workerOptions } from "./lib/worker-config.mjs";
+
+/** Each file has a workerd of its own: two at a time suit two cores, and timing tests need air. */
+const FILES_AT_ONCE = "2";
+const SLOWEST_TEST_MS = "180000";
+
+await main(async () => {
+  const toolchain = await setUp();
+  if (!toolchain) return;
+  const names = process.argv.slice(2);
+  const counts = names.length ? [] : [await testCore(toolchain), await testWasm(toolchain)];
+  counts.push(await testEndToEnd(toolchain, names));
+  const { passed, failed } = sum(counts);
+  process.exitCode = failed === 0 ? 0 : 1;
+  console.log(`${passed} passed, ${failed} failed`);
+});
+
+async function testCore(toolchain) {
+  const env = { ...(await nativeEnv(toolchain)), CARGO_TARGET_DIR: NATIVE_TARGET };
+  return runner(
+    "core, natively",
+    "cargo",
+    ["test", "--package", "fieldhook-core", "--locked"],
+    env,
+    cargoCounts,
+  );
+}
+
+async function testWasm(toolchain) {
+  if (!existsSync(inRoot("tests", "wasm.rs"))) return { passed: 0, failed: 0 };
+  const { command, args, env } = await wasmTestCommand(toolchain);
+  return runner("the Worker's Rust, in wasm", command, args, env, cargoCounts);
+}
+
+async function testEndToEnd(toolchain, names) {
+  const wanted = (file) =>
+    file.endsWith(".test.mjs") && (!names.length || names.some((name) => file.includes(name)));
+  const files = readdirSync(inRoot("tests")).filter(wanted).sort();
+  if (names.length && !files.length) {
+    say(`No file in tests/ has ${names.join(" or ")} in its name`);
+    return { passed: 0, failed: 1 };
+  }
+  try {
+    await buildWorker(toolchain, "release");
+    await buildWorker(toolchain, "inject");
+    await workerOptions();
+  } catch (error) {
+    say(error.message);
+    return { passed: 0, failed: 1 };
+  }
+  const flags = ["--test", "--test-reporter=spec", "--test-force-exit"];
+  const limits = [`--test-concurrency=${FILES_AT_ONCE}`, `--test-timeout=${SLOWEST_TEST_MS}`];
+  const paths = files.map((file) => `tests/${file}`);
+  return runner("end to end", bin("node"), [...flags, ...limits, ...paths], process.env, nodeCounts);
+}
+
+/** Runs one test runner, its output shown, and counts what it ran. */
+async function runner(name, command, args, env, count) {
+  try {
+    return count(await step(`Testing ${name}`, () => run(command, args, { cwd: inRoot(), env, show: true })));
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error;
+    say(error.message);
+    return withCrash(count(error.output), true);
+  }
+}

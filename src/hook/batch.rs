@@ -1,0 +1,100 @@
+//! A batch: one object call per device, and an answer that names what was refused (DESIGN.md, "Batch").
+
+use super::{Ingress, is_kept};
+use crate::answer::Answer;
+use fieldhook_core::event::DeviceId;
+use fieldhook_core::ingest::batch::{Item, Refused, Summary};
+use fieldhook_core::log::{Entry, Outcome};
+use fieldhook_core::problem::{Code, Problem, Result};
+use fieldhook_core::proof::Credential;
+use fieldhook_core::quarantine;
+use fieldhook_core::reply::Reply;
+use fieldhook_core::request::Request;
+use fieldhook_core::transform;
+
+/// Commits what are events, then keeps what are none: a batch that is sent again after a failed commit must
+/// not fill quarantine twice.
+///
+/// # Errors
+/// `commit-failed` if any commit failed; sending the whole batch again is safe. `stale-signature` if that is
+/// why every item was refused: such a batch is not authenticated after all.
+pub async fn take_in(ingress: &Ingress<'_>, credential: &Credential, items: Vec<Item>) -> Result<Summary> {
+    let (groups, refused) = sort(ingress, items);
+    let mut summary = commit(ingress, groups).await?;
+    if summary.is_refused()
+        && let Some((_, _, stale)) = refused.iter().find(|(_, _, problem)| !is_kept(problem))
+        && refused.iter().all(|(_, _, problem)| !is_kept(problem))
+    {
+        return Err(stale.clone());
+    }
+    for (index, text, problem) in refused {
+        if is_kept(&problem) {
+            let (source, at) = (ingress.source.as_str(), ingress.platform.now);
+            let entry = quarantine::Entry::of_item(&text, index, source, credential, &problem, at);
+            ingress.quarantine(&entry).await?;
+        }
+        summary.refused.push(Refused { index, code: problem.code.as_str(), field: problem.field });
+    }
+    Ok(summary)
+}
+
+/// Events by device, each device's in the order of the batch.
+type Groups = Vec<(DeviceId, Vec<Entry>)>;
+/// Index, exact text, and what is wrong with it.
+type RefusedItems = Vec<(usize, String, Problem)>;
+
+fn sort(ingress: &Ingress<'_>, items: Vec<Item>) -> (Groups, RefusedItems) {
+    let mut groups: Groups = Vec::new();
+    let mut refused = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        let event = match item.outcome {
+            Ok(event) => *event,
+            Err(problem) => {
+                refused.push((index, item.text, problem));
+                continue;
+            }
+        };
+        let device = event.device.clone();
+        let event = transform::apply_first(&ingress.snapshot.transforms, event);
+        let entry = Entry::new(event, Some(&Reply::Empty));
+        match groups.iter_mut().find(|(known, _)| *known == device) {
+            Some((_, entries)) => entries.push(entry),
+            None => groups.push((device, vec![entry])),
+        }
+    }
+    (groups, refused)
+}
+
+async fn commit(ingress: &Ingress<'_>, groups: Groups) -> Result<Summary> {
+    let commits =
+        groups.into_iter().map(|(device, entries)| async move { ingress.commit(&device, entries).await });
+    let mut summary = Summary::default();
+    for outcomes in futures_util::future::join_all(commits).await {
+        let outcomes = outcomes?;
+        let new = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::New(_))).count();
+        summary.accepted += new;
+        summary.duplicates += outcomes.len() - new;
+    }
+    Ok(summary)
+}
+
+/// 200 with the summary; if nothing was an event, what a refused event gets.
+pub fn answer(ingress: &Ingress<'_>, request: &Request, summary: &Summary) -> Answer {
+    if !summary.is_refused() {
+        return Answer::json(200, serde_json::to_string(summary).unwrap_or_default());
+    }
+    match quarantine::is_answered_accepted(ingress.settings.malformed, request.headers.get("user-agent")) {
+        true => Answer::empty(202),
+        false => Answer::problem_json(Code::BatchRefused.status(), problem_json(summary)),
+    }
+}
+
+/// Problem JSON with the summary's members beside its own.
+fn problem_json(summary: &Summary) -> String {
+    let problem = Problem::new(Code::BatchRefused, "every item was refused; each is named in `refused`");
+    let (problem, summary) = (problem.to_json(), serde_json::to_string(summary).unwrap_or_default());
+    match (problem.strip_suffix('}'), summary.strip_prefix('{')) {
+        (Some(head), Some(tail)) => format!("{head},{tail}"),
+        _ => problem,
+    }
+}

@@ -1,0 +1,354 @@
+// src/openapi.json says what the Worker does: its routes, its methods, its codes, and the shape of its answers.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { anEvent, clientOf } from "./support/client.mjs";
+import { ADMIN, TOKEN, startWorker } from "./support/worker.mjs";
+
+const read = (path) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
+const text = read("src/openapi.json");
+const openapi = JSON.parse(text);
+
+const JSON_BODY = { "content-type": "application/json" };
+const bearer = (token) => ({ authorization: `Bearer ${token}` });
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+const DEVICE = "described";
+/** What stands in a path for a parameter in braces. */
+const EXAMPLES = { source: "described", name: "described", id: DEVICE };
+
+const resolve = (node) =>
+  node?.$ref
+    ? resolve(
+        node.$ref
+          .slice(2)
+          .split("/")
+          .reduce((at, name) => at[name], openapi),
+      )
+    : node;
+
+const paths = Object.entries(openapi.paths).map(([template, item]) => {
+  const operations = { ...resolve(item), ...item };
+  return {
+    template,
+    path: template.replace(/\{(\w+)\}/g, (_, name) => EXAMPLES[name]),
+    operations,
+    methods: METHODS.filter((method) => operations[method.toLowerCase()]),
+  };
+});
+
+/** HEAD goes with GET, except where a GET takes in an event. */
+const allowed = ({ template, methods }) =>
+  methods.includes("GET") && !template.startsWith("/hook") ? ["HEAD", ...methods] : methods;
+
+/** The problem codes by status, as the document and as the catalogue has them. */
+const described = openapi.components.schemas.Problem.anyOf.flatMap(({ properties: { status, code } }) =>
+  code.enum.map((name) => `${status.const} ${name}`),
+);
+const catalogued = [...read("core/src/problem.rs").matchAll(/"([a-z-]+)", (\d{3}),/g)].map(
+  ([, code, status]) => `${status} ${code}`,
+);
+
+/** What is wrong with a value under a schema, in words. A property that is not described is wrong. */
+function faults(schema, value, at = "answer") {
+  if (schema.$ref) note(schema.$ref, value);
+  const resolved = resolve(schema);
+  const found = shapeFaults(resolved, value, at);
+  const names = propertyNames(resolved);
+  if (names && isObject(value) && resolved.additionalProperties !== true) {
+    found.push(
+      ...Object.keys(value)
+        .filter((name) => !names.has(name))
+        .map((name) => `${at}.${name} is not described`),
+    );
+  }
+  return found;
+}
+
+const shownProperties = new Map();
+
+/** Remembers which properties of a named schema were seen, so that none is described and never sent. */
+function note(ref, value) {
+  const shown = shownProperties.get(ref) ?? new Set();
+  shownProperties.set(ref, shown);
+  if (isObject(value)) Object.keys(value).forEach((name) => shown.add(name));
+}
+
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The properties a schema knows, with those of its parts; undefined where it names none. */
+function propertyNames(schema) {
+  const parts = [schema, ...(schema.allOf ?? []).map(resolve)].filter((part) => part.properties);
+  return parts.length ? new Set(parts.flatMap((part) => Object.keys(part.properties))) : undefined;
+}
+
+function shapeFaults(schema, value, at) {
+  const found = [];
+  const wrong = (what) => found.push(`${at} ${what}: ${JSON.stringify(value)}`);
+  const types = [schema.type ?? []].flat();
+  if (types.length && !types.some((type) => isOfType(type, value))) wrong(`is not ${types.join(" or ")}`);
+  if ("const" in schema && value !== schema.const) wrong(`is not ${JSON.stringify(schema.const)}`);
+  if (schema.enum && !schema.enum.includes(value)) wrong(`is not one of ${schema.enum.join(", ")}`);
+  if (schema.minimum !== undefined && value < schema.minimum) wrong(`is below ${schema.minimum}`);
+  if (schema.format === "date-time" && typeof value === "string" && !/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value))
+    wrong("is not a time");
+  if (isObject(value)) {
+    for (const name of schema.required ?? []) if (!(name in value)) wrong(`has no ${name}`);
+    for (const [name, part] of Object.entries(schema.properties ?? {})) {
+      if (name in value) found.push(...faults(part, value[name], `${at}.${name}`));
+    }
+  }
+  if (Array.isArray(value) && schema.items) {
+    value.forEach((item, index) => found.push(...faults(schema.items, item, `${at}[${index}]`)));
+  }
+  for (const part of schema.allOf ?? []) found.push(...shapeFaults(resolve(part), value, at));
+  const choices = schema.anyOf ?? schema.oneOf;
+  if (choices) {
+    const each = choices.map((choice) => (choice.$ref ? faults : shapeFaults)(choice, value, at));
+    if (each.every((list) => list.length)) found.push(...each.sort((a, b) => a.length - b.length)[0]);
+  }
+  return found;
+}
+
+function isOfType(type, value) {
+  if (type === "integer") return Number.isInteger(value);
+  if (type === "object") return isObject(value);
+  if (type === "array") return Array.isArray(value);
+  if (type === "null") return value === null;
+  return typeof value === type;
+}
+
+test("every problem code is described with its status, and no other", () => {
+  assert.ok(catalogued.length > 30, "the catalogue was not understood");
+  assert.deepEqual(described.toSorted(), catalogued.toSorted());
+});
+
+test("every reference leads somewhere, and everything named is referred to", () => {
+  const refs = new Set([...text.matchAll(/"\$ref": "([^"]+)"/g)].map(([, target]) => target));
+  for (const target of refs) assert.ok(resolve({ $ref: target }), target);
+  for (const [kind, parts] of Object.entries(openapi.components)) {
+    if (kind === "securitySchemes") continue;
+    for (const name of Object.keys(parts))
+      assert.ok(refs.has(`#/components/${kind}/${name}`), `${kind}/${name}`);
+  }
+});
+
+describe("the Worker", () => {
+  let worker, client;
+  before(async () => {
+    worker = await startWorker();
+    client = clientOf(worker);
+  });
+  after(() => worker.stop());
+
+  /** Calls as an administrator and checks the answer against what is described for its status. */
+  async function call(method, template, { path = template, body, headers, expect } = {}) {
+    const answer = await worker.fetch(path, {
+      method,
+      body,
+      headers: { ...JSON_BODY, ...bearer(ADMIN), ...headers },
+    });
+    const content = await answer.text();
+    const { operations } = paths.find((known) => known.template === template);
+    const { responses } = operations[method.toLowerCase()];
+    const response = resolve(responses[answer.status] ?? responses.default);
+    const where = `${method} ${path}: ${answer.status} ${content}`;
+    if (expect) assert.equal(answer.status, expect, where);
+    for (const name of ["fieldhook-duplicate", "link", "retry-after", "allow", "www-authenticate"]) {
+      if (answer.headers.has(name)) assert.ok(response.headers?.[name], `${name} is not described. ${where}`);
+    }
+    if (!response.content) return void assert.equal(content, "", where);
+    const type = answer.headers.get("content-type").split(";")[0];
+    assert.ok(response.content[type], `${answer.headers.get("content-type")} is not described. ${where}`);
+    const parsed = /[/+]json$/.test(type) ? JSON.parse(content) : content;
+    assert.deepEqual(faults(response.content[type].schema, parsed), [], where);
+    return parsed;
+  }
+
+  test("serves the document as it is in the source", async () => {
+    assert.ok(
+      (await (await worker.fetch("/openapi.json")).text()) === text,
+      "the build has another src/openapi.json",
+    );
+  });
+
+  for (const known of paths) {
+    test(`answers ${allowed(known).join(", ")} at ${known.template}, and 405 to the rest`, async () => {
+      for (const method of METHODS) {
+        const answer = await worker.fetch(known.path, { method, headers: bearer(ADMIN) });
+        const content = await answer.text();
+        if (allowed(known).includes(method)) {
+          assert.notEqual(answer.status, 405, `${method} ${content}`);
+          if (answer.status === 404 && content)
+            assert.notEqual(JSON.parse(content).code, "not-found", `${method} ${content}`);
+        } else {
+          assert.equal(answer.status, 405, `${method} ${content}`);
+          assert.deepEqual(
+            answer.headers.get("allow")?.split(", ").toSorted(),
+            allowed(known).toSorted(),
+            method,
+          );
+        }
+      }
+    });
+  }
+
+  test("answers 404 to a path that is not described", async () => {
+    for (const path of [
+      "/",
+      "/v1",
+      "/hook/a/b",
+      "/v1/devices/a/b",
+      "/v1/sources/a/test",
+      "/v1/transforms/a/b",
+      "/v1/quarantine/a/b",
+    ]) {
+      const answer = await worker.fetch(path);
+      assert.deepEqual([answer.status, (await answer.json()).code], [404, "not-found"], path);
+    }
+  });
+
+  const send = (template, event, more) =>
+    call("POST", template, { headers: bearer(TOKEN), body: JSON.stringify(event), ...more });
+
+  test("defines sources and transforms as described", async () => {
+    const source = {
+      responseTemplate: "{{{PARTICLE_EVENT_VALUE}}}",
+      replyBudget: 20,
+      replyFraming: "plain",
+      reportEvents: ["report"],
+    };
+    const put = (kind, name, definition, expect) =>
+      call("PUT", `/v1/${kind}/{name}`, {
+        path: `/v1/${kind}/${name}`,
+        body: JSON.stringify(definition),
+        expect,
+      });
+    await put("sources", "echo", source, 201);
+    await put("sources", "echo", source, 200);
+    await put("sources", "own", { tokens: ["own-token-0123456789"], responseTemplate: { a: "b" } }, 201);
+    await put("sources", "echo", { nothing: 1 }, 400);
+    await put("transforms", "long", { event: "short", json: { temperature: "{{t}}" }, rename: "long" }, 201);
+    await put("transforms", "broken", { event: "broken", body: "x", rename: "{{missing}}" }, 201);
+    await put("transforms", "broken", { event: "{" }, 400);
+    for (const kind of ["sources", "transforms"]) {
+      const page = await call("GET", `/v1/${kind}`, { path: `/v1/${kind}?limit=1` });
+      assert.equal(typeof page.next, "string");
+      await call("GET", `/v1/${kind}`, { path: `/v1/${kind}?after=${page.next}`, expect: 200 });
+      await call("GET", `/v1/${kind}/{name}`, { path: `/v1/${kind}/${page[kind][0].name}`, expect: 200 });
+      await call("GET", `/v1/${kind}/{name}`, { path: `/v1/${kind}/unknown`, expect: 404 });
+    }
+    const tried = (body) =>
+      call("POST", "/v1/transforms/{name}/test", {
+        path: "/v1/transforms/long/test",
+        body: JSON.stringify(body),
+        expect: 200,
+      });
+    assert.equal((await tried({ event: "short", data: { t: 1 } })).matched, true);
+    assert.equal((await tried({ event: "other" })).matched, false);
+    const broken = { path: "/v1/transforms/broken/test", body: '{"event":"broken"}', expect: 200 };
+    assert.ok((await call("POST", "/v1/transforms/{name}/test", broken)).transform_error);
+  });
+
+  test("takes events in as described", async () => {
+    const particle = { product_id: "1", fw_version: "2", userid: "u", ttl: 60, coreid: DEVICE };
+    const event = anEvent({ ...particle, data: "data:text/plain,hi" });
+    assert.equal(await send("/hook", event, { expect: 204 }), undefined);
+    await send("/hook", event, { expect: 204 });
+    await send("/hook", { event: "short", data: { t: 1 }, coreid: DEVICE }, { expect: 204 });
+    await send("/hook", { event: "broken", data: "x", coreid: DEVICE }, { expect: 204 });
+    assert.equal(
+      await send("/hook/{source}", anEvent({ data: "hi" }), { path: "/hook/echo", expect: 200 }),
+      "hi",
+    );
+    const long = anEvent({ data: "a reply longer than twenty bytes", coreid: DEVICE });
+    await send("/hook/{source}", long, { path: "/hook/echo", expect: 204 });
+    await send("/hook", [anEvent(), {}], { expect: 200 });
+    await send("/hook", {}, { headers: bearer("wrong"), expect: 401 });
+  });
+
+  test("refuses a whole batch as described", async () => {
+    await send("/hook", [{}, {}], { expect: 400 });
+  });
+
+  test("shows devices and their logs as described", async () => {
+    const devices = await call("GET", "/v1/devices", { path: "/v1/devices?limit=1", expect: 200 });
+    assert.equal(devices.length, 1);
+    await call("GET", "/v1/devices/{id}", { path: `/v1/devices/${DEVICE}`, expect: 200 });
+    await call("GET", "/v1/devices/{id}", { path: "/v1/devices/unknown", expect: 404 });
+    const history = (query, expect = 200) =>
+      call("GET", "/v1/devices/{id}/history", { path: `/v1/devices/${DEVICE}/history?${query}`, expect });
+    const pages = [await history(""), await history("limit=1"), await history("order=desc&event=long")];
+    assert.deepEqual(
+      pages.map((page) => page.events.length),
+      [4, 1, 1],
+    );
+    for (const line of (await history("format=ndjson")).trim().split("\n")) {
+      assert.deepEqual(faults({ $ref: "#/components/schemas/Event" }, JSON.parse(line)), []);
+    }
+    assert.equal((await history("format=csv")).trim().split("\r\n").length, 5);
+    await history("limit=0", 400);
+    await history("after=x", 400);
+  });
+
+  test("keeps what was refused, and takes it in after all, as described", async () => {
+    await send("/hook", { data: "nameless" }, { path: "/hook?ttl=60", expect: 400 });
+    await send("/hook", {}, { body: Buffer.from([0xff, 0xfe]), expect: 400 });
+    const { quarantine } = await call("GET", "/v1/quarantine", { expect: 200 });
+    const [binary, nameless] = quarantine;
+    const entry = (method, { id }, suffix = "", more = {}) =>
+      call(method, `/v1/quarantine/{id}${suffix}`, {
+        path: `/v1/quarantine/${id}${suffix}`,
+        expect: 200,
+        ...more,
+      });
+    await entry("POST", nameless, "/replay", { expect: 400 });
+    const mended = JSON.stringify({ body: JSON.stringify({ event: "mended", coreid: DEVICE }) });
+    assert.equal((await entry("POST", nameless, "/replay", { body: mended })).coreid, DEVICE);
+    await entry("POST", nameless, "/replay", { expect: 404 });
+    await entry("DELETE", binary);
+    await entry("DELETE", binary, "", { expect: 404 });
+  });
+
+  test("deletes as described", async () => {
+    for (const [template, path] of [
+      ["/v1/sources/{name}", "/v1/sources/echo"],
+      ["/v1/transforms/{name}", "/v1/transforms/long"],
+      ["/v1/devices/{id}", `/v1/devices/${DEVICE}`],
+    ]) {
+      await call("DELETE", template, { path, expect: 200 });
+      await call("DELETE", template, { path, expect: 404 });
+    }
+  });
+
+  test("sends every property that is described", async () => {
+    await call("GET", "/healthz", { expect: 200 });
+    for (const [ref, shown] of shownProperties) {
+      for (const name of propertyNames(resolve({ $ref: ref })) ?? [])
+        assert.ok(shown.has(name), `${ref} ${name}`);
+    }
+    for (const name of [
+      "Event",
+      "DeviceState",
+      "Source",
+      "Transform",
+      "Quarantined",
+      "Problem",
+      "Tried",
+      "Replayed",
+    ]) {
+      assert.ok(shownProperties.has(`#/components/schemas/${name}`), name);
+    }
+  });
+
+  test("asks for a token wherever the document does", async () => {
+    for (const { template, path, operations, methods } of paths) {
+      for (const method of methods) {
+        const needed = operations[method.toLowerCase()].security ?? openapi.security;
+        const answer = await worker.fetch(path, { method });
+        assert.equal(answer.status === 401, needed.length > 0, `${method} ${template}`);
+      }
+    }
+    assert.equal(await client.stranger("GET", "/v1/devices"), 401);
+  });
+});
