@@ -15,7 +15,11 @@ const FILES_AT_ONCE = "2";
 const SLOWEST_TEST_MS = "180000";
 
 await main(async () => {
-  const toolchain = await setUp();
+  // What stops the set-up is a failed test too: whoever reads only the last line must not miss it.
+  const toolchain = await setUp().catch((error) => {
+    console.log("0 passed, 1 failed");
+    throw error;
+  });
   if (!toolchain) return;
   const names = process.argv.slice(2);
   const counts = names.length ? [] : [await testCore(toolchain), await testWasm(toolchain)];

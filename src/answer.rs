@@ -57,6 +57,10 @@ impl Answer {
             Some(seconds) => answer.with("retry-after", &seconds.to_string()),
             None => answer,
         };
+        let answer = match problem.allow {
+            Some(methods) => answer.with("allow", methods),
+            None => answer,
+        };
         match problem.status() {
             401 => answer.with("www-authenticate", "Bearer realm=\"fieldhook\""),
             _ => answer,

@@ -52,8 +52,9 @@ export class Device extends DurableObject {
     this.#rust = new rust.Device(ctx, env);
   }
 
+  /** All of it or nothing: what throws in there, a panic included, is rolled back. */
   accept(message) {
-    return this.#rust.accept(message);
+    return this.ctx.storage.transactionSync(() => this.#rust.accept(message));
   }
 
   describe() {
@@ -93,16 +94,16 @@ export class Fleet extends DurableObject {
     return this.#rust.devices(after, limit);
   }
 
-  quarantineAdd(entry) {
-    return this.#rust.quarantineAdd(entry);
+  quarantineAdd(entries) {
+    return this.#rust.quarantineAdd(entries);
   }
 
   quarantineList(before, limit) {
     return this.#rust.quarantineList(before, limit);
   }
 
-  quarantineTake(number) {
-    return this.#rust.quarantineTake(number);
+  quarantineRead(number) {
+    return this.#rust.quarantineRead(number);
   }
 
   quarantineRemove(number) {

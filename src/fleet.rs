@@ -2,28 +2,28 @@
 //!
 //! It is never on the way of a reply.
 
-use crate::sqlite::{self, Value, integer};
+use crate::sqlite::{self, Schema, Value, integer};
 use fieldhook_core::clock::Time;
+use fieldhook_core::history::PAGE_BYTES;
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
 use fieldhook_core::quarantine::{self, ENTRIES_MAX, Position, RETENTION};
 use serde_json::value::RawValue;
-use std::cell::Cell;
 use std::panic::RefUnwindSafe;
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, SqlStorage, State, js_sys};
 
 const MIGRATIONS: &[&str] = &["
-CREATE TABLE devices (
+CREATE TABLE IF NOT EXISTS devices (
     id TEXT PRIMARY KEY,
     first_heard INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE quarantine (
+CREATE TABLE IF NOT EXISTS quarantine (
     number INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
     entry TEXT NOT NULL
 );
-CREATE TABLE counters (
+CREATE TABLE IF NOT EXISTS counters (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -48,10 +48,10 @@ pub fn shard_name(index: u32) -> String {
 pub struct Fleet {
     state: State,
     sql: SqlStorage,
-    ready: Cell<bool>,
+    schema: Schema,
 }
 
-/// The only thing in memory is whether the tables are there, set after they are.
+/// The only thing in memory is whether the tables are up to date, set after they are.
 impl RefUnwindSafe for Fleet {}
 
 #[wasm_bindgen]
@@ -60,7 +60,7 @@ impl Fleet {
     pub fn new(state: DurableObjectState, _env: Env) -> Fleet {
         let state = State::from(state);
         let sql = state.storage().sql();
-        Fleet { state, sql, ready: Cell::new(false) }
+        Fleet { state, sql, schema: Schema::new(MIGRATIONS) }
     }
 
     /// Takes note of a device; telling it twice is harmless.
@@ -84,21 +84,21 @@ impl Fleet {
         to_wire(&self.list_devices(after, limit))
     }
 
-    /// Keeps a refused event.
+    /// Keeps refused events, given as a JSON array.
     #[wasm_bindgen(js_name = quarantineAdd)]
-    pub fn quarantine_add(&self, entry: &str) -> String {
-        to_wire(&self.add(entry).map(|()| String::new()))
+    pub fn quarantine_add(&self, entries: &str) -> String {
+        to_wire(&self.add(entries).map(|()| String::new()))
     }
 
-    /// Entries before a position, newest first, as a JSON array of `[number, at, entry]`.
+    /// Entries before a position, newest first: `[[[number, at, entry], …], ended early]`.
     #[wasm_bindgen(js_name = quarantineList)]
     pub fn quarantine_list(&self, before: &str, limit: u32) -> String {
         to_wire(&self.list_quarantine(before, limit))
     }
 
-    /// One entry, left where it is.
-    #[wasm_bindgen(js_name = quarantineTake)]
-    pub fn quarantine_take(&self, number: f64) -> String {
+    /// One entry.
+    #[wasm_bindgen(js_name = quarantineRead)]
+    pub fn quarantine_read(&self, number: f64) -> String {
         to_wire(&self.entry(number as u64))
     }
 
@@ -117,19 +117,12 @@ impl Fleet {
 impl Fleet {
     /// The tables are made by the first write.
     fn write(&self, statement: &str, values: Vec<Value>) -> Result<usize> {
-        if !self.ready.get() {
-            sqlite::migrate(&self.sql, sqlite::version(&self.sql)?, MIGRATIONS)?;
-            self.ready.set(true);
-        }
+        self.schema.prepare(&self.sql)?;
         sqlite::run(&self.sql, statement, values)
     }
 
-    fn is_empty(&self) -> Result<bool> {
-        Ok(!self.ready.get() && sqlite::version(&self.sql)? == 0)
-    }
-
     fn list_devices(&self, after: &str, limit: u32) -> Result<String> {
-        if self.is_empty()? {
+        if !self.schema.exists(&self.sql)? {
             return Ok("[]".to_owned());
         }
         let query = "SELECT id, first_heard FROM devices WHERE id > ? ORDER BY id LIMIT ?";
@@ -143,24 +136,32 @@ impl Fleet {
     }
 
     fn add(&self, text: &str) -> Result<()> {
-        let entry: quarantine::Entry = serde_json::from_str(text)
-            .map_err(|_| Problem::new(Code::Internal, "the entry cannot be read"))?;
-        let insert = "INSERT INTO quarantine (number, at, entry) VALUES (?, ?, ?)";
+        let entries: Vec<quarantine::Entry> = serde_json::from_str(text)
+            .map_err(|_| Problem::new(Code::Internal, "the entries cannot be read"))?;
         // Numbers are never given twice, also after the newest entry was replayed and removed.
-        let number = self.next_number()?;
-        self.write(insert, vec![integer(number), Value::Integer(entry.at.millis()), text.into()])?;
-        let surplus = number.saturating_sub(ENTRIES_MAX as u64);
-        self.write("DELETE FROM quarantine WHERE number <= ?", vec![integer(surplus)])?;
-        if number == 1 || self.count()? == 1 {
-            self.set_alarm(entry.at.plus_millis(RETENTION))?;
+        let last = self.count_up(entries.len() as u64)?;
+        let first = (last + 1).saturating_sub(entries.len() as u64);
+        let was_empty = self.count()? == 0;
+        for (number, entry) in (first..).zip(&entries) {
+            let insert = "INSERT INTO quarantine (number, at, entry) VALUES (?, ?, ?)";
+            self.write(
+                insert,
+                vec![integer(number), Value::Integer(entry.at.millis()), to_json(entry)?.into()],
+            )?;
         }
-        Ok(())
+        let surplus = last.saturating_sub(ENTRIES_MAX as u64);
+        self.write("DELETE FROM quarantine WHERE number <= ?", vec![integer(surplus)])?;
+        match entries.first() {
+            Some(entry) if was_empty => self.set_alarm(entry.at.plus_millis(RETENTION)),
+            _ => Ok(()),
+        }
     }
 
-    fn next_number(&self) -> Result<u64> {
-        let next = "INSERT INTO counters (name, value) VALUES ('quarantine', 1) \
-            ON CONFLICT (name) DO UPDATE SET value = value + 1";
-        self.write(next, Vec::new())?;
+    /// The number of the newest entry, after so many more.
+    fn count_up(&self, more: u64) -> Result<u64> {
+        let next = "INSERT INTO counters (name, value) VALUES ('quarantine', ?) \
+            ON CONFLICT (name) DO UPDATE SET value = value + excluded.value";
+        self.write(next, vec![integer(more)])?;
         let query = "SELECT value FROM counters WHERE name = 'quarantine'";
         let row = sqlite::first(&self.sql, query, Vec::new())?;
         row.map(|mut columns| columns.unsigned())
@@ -174,8 +175,8 @@ impl Fleet {
 
     /// `before` is a position `at-number`, or empty for the newest.
     fn list_quarantine(&self, before: &str, limit: u32) -> Result<String> {
-        if self.is_empty()? {
-            return Ok("[]".to_owned());
+        if !self.schema.exists(&self.sql)? {
+            return Ok("[[],false]".to_owned());
         }
         let (at, number) = match Position::parse(before) {
             Some(position) => (position.at.millis(), position.number),
@@ -192,7 +193,7 @@ impl Fleet {
             integer(u64::from(limit)),
         ];
         let mut entries: Vec<(u64, i64, Box<RawValue>)> = Vec::new();
-        let mut size = 0;
+        let (mut size, mut ended_early) = (0, false);
         for columns in sqlite::rows(&self.sql, query, values)? {
             let mut columns = columns?;
             let (number, at, entry) = (columns.unsigned(), columns.integer(), columns.text());
@@ -201,16 +202,17 @@ impl Fleet {
                 entries.push((number, at, entry));
             }
             // The answer crosses an object call whole.
-            if size > fieldhook_core::history::PAGE_BYTES {
+            if size > PAGE_BYTES {
+                ended_early = true;
                 break;
             }
         }
-        to_json(&entries)
+        to_json(&(entries, ended_early))
     }
 
     fn entry(&self, number: u64) -> Result<String> {
         let unknown = || Problem::new(Code::UnknownEntry, "it may have been replayed, or has aged out");
-        if self.is_empty()? {
+        if !self.schema.exists(&self.sql)? {
             return Err(unknown());
         }
         let query = "SELECT entry FROM quarantine WHERE number = ?";

@@ -4,27 +4,48 @@ use crate::rpc;
 use fieldhook_core::clock::Time;
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::registry::{Freshness, Snapshot, freshness};
-use fieldhook_core::settings::Settings;
+use fieldhook_core::settings::{SHORT_SECRET, Settings};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
-use worker::{Context, Env, console_error, js_sys};
+use worker::{Context, Env, console_error, console_warn, js_sys};
 
 thread_local! {
     static SETTINGS: OnceCell<Result<Rc<Settings>>> = const { OnceCell::new() };
     static SNAPSHOT: RefCell<Option<(i64, Rc<Snapshot>)>> = const { RefCell::new(None) };
-    static ATTEMPTED: Cell<Option<i64>> = const { Cell::new(None) };
+    static FAILED: Cell<Option<i64>> = const { Cell::new(None) };
 }
 
 /// The settings of this deployment. They cannot change while an isolate lives.
 pub fn settings(env: &Env) -> Result<Rc<Settings>> {
-    SETTINGS.with(|cell| cell.get_or_init(|| Settings::read(|name| variable(env, name)).map(Rc::new)).clone())
+    SETTINGS.with(|cell| cell.get_or_init(|| read_settings(env).map(Rc::new)).clone())
+}
+
+fn read_settings(env: &Env) -> Result<Settings> {
+    let settings = Settings::read(|name| variable(env, name))?;
+    for name in &settings.short_secrets {
+        console_warn!("{name} holds a secret of less than {SHORT_SECRET} characters: easy to guess");
+    }
+    Ok(settings)
 }
 
 /// Secrets and vars are both plain strings on `env`.
+///
+/// A number or boolean of wrangler.toml is taken as it is written; anything else is passed on as a text that no
+/// setting accepts, so that it is named rather than ignored.
 fn variable(env: &Env, name: &str) -> Option<String> {
-    js_sys::Reflect::get(env.unchecked_ref(), &name.into()).ok()?.as_string()
+    let value = js_sys::Reflect::get(env.unchecked_ref(), &name.into()).ok()?;
+    if value.is_undefined() || value.is_null() {
+        return None;
+    }
+    let number = value.as_f64().map(|number| number.to_string());
+    let flag = value.as_bool().map(|flag| flag.to_string());
+    value.as_string().or(number).or(flag).or_else(|| Some(NOT_TEXT.to_owned()))
 }
+
+/// Stands for a value that is neither text, number nor boolean. As a token it opens nothing: it has a line
+/// feed, which no header can carry.
+const NOT_TEXT: &str = "not\na text";
 
 /// What one request works with.
 pub struct Platform {
@@ -49,7 +70,7 @@ impl Platform {
     pub async fn snapshot(&self) -> Result<Rc<Snapshot>> {
         let cached = SNAPSHOT.with_borrow(Clone::clone);
         let fetched = cached.as_ref().map(|(at, _)| *at);
-        match (freshness(fetched, ATTEMPTED.get(), self.now.millis()), cached) {
+        match (freshness(fetched, FAILED.get(), self.now.millis()), cached) {
             (Freshness::Fresh, Some((_, snapshot))) => Ok(snapshot),
             (Freshness::Ageing, Some((_, snapshot))) => {
                 let env = self.env.clone();
@@ -71,17 +92,11 @@ impl Platform {
 /// Every caller makes a call of its own: a future that two requests share dies with the first of them.
 pub async fn refresh(env: &Env) -> Result<Rc<Snapshot>> {
     let started = now().millis();
-    ATTEMPTED.set(Some(started));
     let known = SNAPSHOT.with_borrow(|cached| cached.as_ref().map(|(_, snapshot)| snapshot.clone()));
-    let version = known.as_ref().map(|snapshot| snapshot.version);
-    let answer = rpc::registry(env)?.snapshot(version).await.inspect_err(|problem| {
+    let snapshot = ask(env, known).await.inspect_err(|problem| {
+        FAILED.set(Some(now().millis()));
         console_error!("the configuration could not be refreshed: {}", problem.detail);
     })?;
-    let snapshot = match (answer.as_str(), known) {
-        ("", Some(known)) => known,
-        ("", None) => return Err(Problem::new(Code::Unavailable, "the configuration is not there")),
-        (text, _) => Rc::new(Snapshot::parse(text)?),
-    };
     SNAPSHOT.with_borrow_mut(|cached| {
         // A call that began earlier may end later; the newer version stays.
         if cached.as_ref().is_none_or(|(_, kept)| kept.version <= snapshot.version) {
@@ -89,6 +104,16 @@ pub async fn refresh(env: &Env) -> Result<Rc<Snapshot>> {
         }
     });
     Ok(snapshot)
+}
+
+async fn ask(env: &Env, known: Option<Rc<Snapshot>>) -> Result<Rc<Snapshot>> {
+    let version = known.as_ref().map(|snapshot| snapshot.version);
+    let answer = rpc::registry(env)?.snapshot(version).await?;
+    match (answer.as_str(), known) {
+        ("", Some(known)) => Ok(known),
+        ("", None) => Err(Problem::new(Code::Unavailable, "the configuration is not there")),
+        (text, _) => Ok(Rc::new(Snapshot::parse(text)?)),
+    }
 }
 
 pub fn now() -> Time {

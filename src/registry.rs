@@ -2,32 +2,34 @@
 //!
 //! It is never asked per event: isolates cache what [`Registry::snapshot`] answers.
 
-use crate::sqlite::{self, Columns, Value, integer};
+use crate::sqlite::{self, Columns, Schema, Value, integer};
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
 use fieldhook_core::{source, transform};
-use std::cell::Cell;
 use std::panic::RefUnwindSafe;
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, SqlStorage, State};
 
 const MIGRATIONS: &[&str] = &["
-CREATE TABLE definitions (
+CREATE TABLE IF NOT EXISTS definitions (
     position INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
     name TEXT NOT NULL,
     json TEXT NOT NULL,
     UNIQUE (kind, name)
 );
-CREATE TABLE version (
+CREATE TABLE IF NOT EXISTS version (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     number INTEGER NOT NULL
 );
-INSERT INTO version (id, number) VALUES (1, 0);
+INSERT OR IGNORE INTO version (id, number) VALUES (1, 0);
 "];
 
 /// The most definitions of one kind.
 const DEFINITIONS_MAX: u64 = 500;
+
+/// The most bytes of all definitions together.
+const SIZE_MAX: u64 = 8 * 1024 * 1024;
 
 /// What a definition is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,17 +92,17 @@ impl Kind {
 #[wasm_bindgen]
 pub struct Registry {
     sql: SqlStorage,
-    ready: Cell<bool>,
+    schema: Schema,
 }
 
-/// The only thing in memory is whether the tables are there, set after they are.
+/// The only thing in memory is whether the tables are up to date, set after they are.
 impl RefUnwindSafe for Registry {}
 
 #[wasm_bindgen]
 impl Registry {
     #[wasm_bindgen(constructor)]
     pub fn new(state: DurableObjectState, _env: Env) -> Registry {
-        Registry { sql: State::from(state).storage().sql(), ready: Cell::new(false) }
+        Registry { sql: State::from(state).storage().sql(), schema: Schema::new(MIGRATIONS) }
     }
 
     /// Everything, as [`fieldhook_core::registry::Document`]; empty where `known` is still the version.
@@ -128,20 +130,8 @@ impl Registry {
 }
 
 impl Registry {
-    fn prepare(&self) -> Result<()> {
-        if !self.ready.get() {
-            sqlite::migrate(&self.sql, sqlite::version(&self.sql)?, MIGRATIONS)?;
-            self.ready.set(true);
-        }
-        Ok(())
-    }
-
-    fn is_empty(&self) -> Result<bool> {
-        Ok(!self.ready.get() && sqlite::version(&self.sql)? == 0)
-    }
-
     fn read_all(&self, known: f64) -> Result<String> {
-        if self.is_empty()? {
+        if !self.schema.exists(&self.sql)? {
             return Ok(r#"{"version":0,"sources":[],"transforms":[]}"#.to_owned());
         }
         let version = sqlite::first(&self.sql, "SELECT number FROM version WHERE id = 1", Vec::new())?
@@ -166,7 +156,7 @@ impl Registry {
     }
 
     fn stored(&self, kind: Kind, name: &str) -> Result<Option<Columns>> {
-        if self.is_empty()? {
+        if !self.schema.exists(&self.sql)? {
             return Ok(None);
         }
         let query = "SELECT json FROM definitions WHERE kind = ? AND name = ?";
@@ -176,9 +166,13 @@ impl Registry {
     fn store(&self, kind: Kind, name: &str, body: &str) -> Result<String> {
         let before = self.stored(kind, name)?.map(|mut columns| columns.text());
         let json = kind.read(body, before.as_deref())?;
-        self.prepare()?;
+        self.schema.prepare(&self.sql)?;
         if before.is_none() && self.count(kind)? >= DEFINITIONS_MAX {
             let why = format!("there are {DEFINITIONS_MAX} {} already", kind.as_str());
+            return Err(Problem::new(Code::LimitReached, why));
+        }
+        if self.size()?.saturating_add(json.len() as u64) > SIZE_MAX {
+            let why = format!("all definitions together have at most {SIZE_MAX} bytes");
             return Err(Problem::new(Code::LimitReached, why));
         }
         let put = "INSERT INTO definitions (kind, name, json) VALUES (?, ?, ?) \
@@ -194,6 +188,13 @@ impl Registry {
         Ok(row.map_or(0, |mut columns| columns.unsigned()))
     }
 
+    /// Bytes of everything that is stored: a snapshot crosses an object call whole.
+    fn size(&self) -> Result<u64> {
+        let query = "SELECT coalesce(sum(length(json)), 0) FROM definitions";
+        let row = sqlite::first(&self.sql, query, Vec::new())?;
+        Ok(row.map_or(0, |mut columns| columns.unsigned()))
+    }
+
     fn count_up(&self) -> Result<()> {
         sqlite::run(&self.sql, "UPDATE version SET number = number + 1 WHERE id = 1", Vec::new()).map(drop)
     }
@@ -204,7 +205,7 @@ impl Registry {
     }
 
     fn read_list(&self, kind: Kind, after: &str, limit: u32) -> Result<String> {
-        if self.is_empty()? {
+        if !self.schema.exists(&self.sql)? {
             return Ok("[]".to_owned());
         }
         let query = "SELECT name, json FROM definitions WHERE kind = ? AND name > ? ORDER BY name LIMIT ?";

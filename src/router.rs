@@ -41,12 +41,6 @@ pub fn not_found() -> Problem {
 fn only_get(request: &Request, answer: impl FnOnce() -> Answer) -> Answer {
     match request.method {
         Method::Get | Method::Head => answer(),
-        _ => method_not_allowed("GET, HEAD"),
+        _ => Answer::problem(&Problem::method_not_allowed("GET, HEAD")),
     }
-}
-
-/// 405 with the methods that are allowed (RFC 9110, 15.5.6).
-pub fn method_not_allowed(allowed: &str) -> Answer {
-    let problem = Problem::new(Code::MethodNotAllowed, format!("allowed here: {allowed}"));
-    Answer::problem(&problem).with("allow", allowed)
 }

@@ -35,11 +35,11 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn devices(this: &Stub, after: &str, limit: u32) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = quarantineAdd)]
-    fn quarantine_add(this: &Stub, entry: &str) -> std::result::Result<Promise, JsValue>;
+    fn quarantine_add(this: &Stub, entries: &str) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = quarantineList)]
     fn quarantine_list(this: &Stub, before: &str, limit: u32) -> std::result::Result<Promise, JsValue>;
-    #[wasm_bindgen(method, catch, js_name = quarantineTake)]
-    fn quarantine_take(this: &Stub, number: f64) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = quarantineRead)]
+    fn quarantine_read(this: &Stub, number: f64) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = quarantineRemove)]
     fn quarantine_remove(this: &Stub, number: f64) -> std::result::Result<Promise, JsValue>;
 
@@ -129,9 +129,11 @@ impl Device<'_> {
     pub async fn accept(&self, accept: &Accept) -> Result<Accepted> {
         let not_stored = || Problem::new(Code::CommitFailed, "the device's log did not take the event");
         let message = serde_json::to_string(accept).map_err(|_| not_stored())?;
-        let mut answer = text("device.accept", self.stub()?.accept(&message)).await;
+        let stub = || self.stub().map_err(|_| not_stored());
+        let mut answer = text("device.accept", stub()?.accept(&message)).await;
         if matches!(&answer, Err(failure) if failure.retryable) {
-            answer = text("device.accept", self.stub()?.accept(&message)).await;
+            // A stub that has thrown is broken for good.
+            answer = text("device.accept", stub()?.accept(&message)).await;
         }
         let answer = answer.map_err(|_| not_stored())?;
         serde_json::from_str(&answer).map_err(|_| not_stored())
@@ -172,16 +174,16 @@ impl Fleet {
         from_wire(&text("fleet.devices", self.0.devices(after, to_u32(limit))).await?)
     }
 
-    pub async fn quarantine_add(&self, entry: &str) -> Result<()> {
-        from_wire(&text("fleet.quarantine", self.0.quarantine_add(entry)).await?).map(drop)
+    pub async fn quarantine_add(&self, entries: &str) -> Result<()> {
+        from_wire(&text("fleet.quarantine", self.0.quarantine_add(entries)).await?).map(drop)
     }
 
     pub async fn quarantine_list(&self, before: &str, limit: usize) -> Result<String> {
         from_wire(&text("fleet.quarantine", self.0.quarantine_list(before, to_u32(limit))).await?)
     }
 
-    pub async fn quarantine_take(&self, number: u64) -> Result<String> {
-        from_wire(&text("fleet.quarantine", self.0.quarantine_take(number as f64)).await?)
+    pub async fn quarantine_read(&self, number: u64) -> Result<String> {
+        from_wire(&text("fleet.quarantine", self.0.quarantine_read(number as f64)).await?)
     }
 
     pub async fn quarantine_remove(&self, number: u64) -> Result<()> {

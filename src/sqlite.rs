@@ -2,6 +2,7 @@
 //! behind.
 
 use fieldhook_core::problem::{Code, Problem, Result};
+use std::cell::Cell;
 use worker::{SqlStorage, SqlStorageValue, console_error};
 
 /// A value bound to a `?`.
@@ -62,30 +63,73 @@ fn failed(error: &worker::Error) -> Problem {
     Problem::new(Code::Unavailable, "the store did not answer")
 }
 
-const VERSION_TABLE: &str = "schema_version";
-
-/// The version of the schema; 0 where there is none, and then nothing has been written either.
-pub fn version(sql: &SqlStorage) -> Result<usize> {
-    let known = "SELECT 1 FROM sqlite_master WHERE name = ?";
-    if first(sql, known, vec![VERSION_TABLE.into()])?.is_none() {
-        return Ok(0);
-    }
-    let row = first(sql, "SELECT version FROM schema_version WHERE id = 1", Vec::new())?;
-    Ok(row.map_or(0, |mut columns| usize::try_from(columns.integer()).unwrap_or(0)))
+/// The tables of an object: made by its first write, and brought up to date by whatever comes first after a
+/// newer version was deployed.
+pub struct Schema {
+    /// A released migration never changes: append the next. Each can be run again after it failed half-way.
+    migrations: &'static [&'static str],
+    is_current: Cell<bool>,
 }
 
-/// Brings the schema from `version` to the newest. All of it commits with what the same turn writes next.
-pub fn migrate(sql: &SqlStorage, version: usize, migrations: &[&str]) -> Result<()> {
-    if version >= migrations.len() {
-        return Ok(());
+impl Schema {
+    pub const fn new(migrations: &'static [&'static str]) -> Self {
+        Schema { migrations, is_current: Cell::new(false) }
     }
-    if version == 0 {
-        let create = "CREATE TABLE schema_version (id INTEGER PRIMARY KEY, version INTEGER NOT NULL)";
-        run(sql, create, Vec::new())?;
+
+    /// Makes sure that the tables are there and up to date. What it writes commits with what the same turn
+    /// writes next.
+    pub fn prepare(&self, sql: &SqlStorage) -> Result<()> {
+        if !self.is_current.get() {
+            self.migrate(sql, version(sql)?)?;
+        }
+        Ok(())
     }
-    for migration in migrations.iter().skip(version) {
-        run(sql, migration, Vec::new())?;
+
+    /// Whether anything was ever written. Makes nothing, but brings what is there up to date.
+    pub fn exists(&self, sql: &SqlStorage) -> Result<bool> {
+        if self.is_current.get() {
+            return Ok(true);
+        }
+        match version(sql)? {
+            0 => Ok(false),
+            version => self.migrate(sql, version).map(|()| true),
+        }
     }
-    let store = "INSERT OR REPLACE INTO schema_version (id, version) VALUES (1, ?)";
-    run(sql, store, vec![integer(migrations.len() as u64)]).map(drop)
+
+    /// After everything was deleted.
+    pub fn forget(&self) {
+        self.is_current.set(false);
+    }
+
+    fn migrate(&self, sql: &SqlStorage, version: usize) -> Result<()> {
+        if version < self.migrations.len() {
+            let create = "CREATE TABLE IF NOT EXISTS schema_version (
+                id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL)";
+            run(sql, create, Vec::new())?;
+            for migration in self.migrations.iter().skip(version) {
+                run(sql, migration, Vec::new())?;
+            }
+            let store = "INSERT OR REPLACE INTO schema_version (id, version) VALUES (1, ?)";
+            run(sql, store, vec![integer(self.migrations.len() as u64)])?;
+        }
+        self.is_current.set(true);
+        Ok(())
+    }
+}
+
+/// The version of the schema; 0 where nothing was ever written.
+///
+/// One statement: it is asked at each wake. That its table is missing is an answer, no failure.
+fn version(sql: &SqlStorage) -> Result<usize> {
+    match sql.exec("SELECT version FROM schema_version", None) {
+        Err(error) if error.to_string().contains("no such table") => Ok(0),
+        Err(error) => Err(failed(&error)),
+        Ok(cursor) => match cursor.raw().next() {
+            Some(row) => {
+                let mut columns = Columns(row.map_err(|error| failed(&error))?.into_iter());
+                Ok(usize::try_from(columns.integer()).unwrap_or(0))
+            }
+            None => Ok(0),
+        },
+    }
 }

@@ -19,15 +19,18 @@ export default {
     if (typeof fields.event !== "string" || fields.event.length > 64) return problem(400, "missing-field");
     if (!/^[A-Za-z0-9_.-]{1,64}$/.test(fields.coreid)) return problem(400, "bad-field");
     const key = await dedupKey(fields.coreid, fields.event_id);
-    const { event, data, coreid, event_id, published_at, ...extra } = fields;
+    const { event, data, coreid, event_id, published_at, product_id, fw_version, ...extra } = fields;
+    const text = typeof data === "string" ? data : JSON.stringify(data);
     const details = JSON.stringify({
       id: event_id,
       coreid,
       published_at: Date.parse(published_at),
       source: "default",
+      product_id,
+      fw_version,
       extra,
     });
-    const outcome = await env.DEVICE.getByName(coreid).accept(key, Date.now(), event, String(data), details);
+    const outcome = await env.DEVICE.getByName(coreid).accept(key, Date.now(), event, text, details);
     const headers = outcome.duplicate ? { "fieldhook-duplicate": "true" } : {};
     return new Response(null, { status: 204, headers });
   },
@@ -72,7 +75,11 @@ function problem(status, code) {
 export class Device extends DurableObject {
   #next;
 
-  accept(key, received, event, data, details) {
+  accept(...event) {
+    return this.ctx.storage.transactionSync(() => this.#commit(...event));
+  }
+
+  #commit(key, received, event, data, details) {
     const sql = this.ctx.storage.sql;
     if (this.#next === undefined) {
       sql.exec(`CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,

@@ -12,7 +12,7 @@ pub const LIMIT: usize = 100;
 /// The most rows on a page.
 pub const LIMIT_MAX: usize = 1_000;
 /// A page ends early at this size, bytes: it crosses an object call whole.
-pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
+pub const PAGE_BYTES: usize = 1024 * 1024;
 
 /// What part of a log is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -220,7 +220,7 @@ fn write_csv(out: &mut String, view: &View) {
         if index > 0 {
             out.push(',');
         }
-        let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
         let quoted = cell.contains(['"', ',', '\n', '\r']);
         if quoted {
             out.push('"');

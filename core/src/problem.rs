@@ -163,6 +163,8 @@ pub struct Problem {
     pub detail: String,
     /// The field, property, header or parameter at fault, where there is one.
     pub field: Option<String>,
+    /// The methods that are allowed, for the `Allow` header of a 405.
+    pub allow: Option<&'static str>,
 }
 
 /// The answer of every call that a caller can get wrong.
@@ -170,11 +172,17 @@ pub type Result<T> = std::result::Result<T, Problem>;
 
 impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Problem { code, detail: detail.into(), field: None }
+        Problem { code, detail: detail.into(), field: None, allow: None }
     }
 
     pub fn field(code: Code, field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Problem { code, detail: detail.into(), field: Some(field.into()) }
+        Problem { code, detail: detail.into(), field: Some(field.into()), allow: None }
+    }
+
+    /// 405 with the methods that are allowed (RFC 9110, 15.5.6).
+    pub fn method_not_allowed(methods: &'static str) -> Self {
+        let detail = format!("allowed here: {methods}");
+        Problem { allow: Some(methods), ..Problem::new(Code::MethodNotAllowed, detail) }
     }
 
     pub fn status(&self) -> u16 {
@@ -264,7 +272,7 @@ pub fn from_wire(wire: &str) -> Result<String> {
     let text = wire.strip_prefix('-').ok_or_else(unreadable)?;
     let (code, detail, field): (String, String, Option<String>) =
         serde_json::from_str(text).map_err(|_| unreadable())?;
-    Err(Problem { code: Code::parse(&code).ok_or_else(unreadable)?, detail, field })
+    Err(Problem { code: Code::parse(&code).ok_or_else(unreadable)?, detail, field, allow: None })
 }
 
 /// `Retry-After` of a 503, in seconds.

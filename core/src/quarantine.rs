@@ -2,7 +2,7 @@
 //! (DESIGN.md, "Answers").
 
 use crate::clock::Time;
-use crate::ingest::fields::is_secret;
+use crate::ingest::fields;
 use crate::problem::{Code, Problem, Result};
 use crate::proof::{Credential, Signed};
 use crate::request::{Body, Headers, Request};
@@ -64,7 +64,7 @@ impl Entry {
         credential: &Credential,
         problem: &Problem,
         at: Time,
-        is_token: &dyn Fn(&str) -> bool,
+        is_secret: &dyn Fn(&str) -> bool,
     ) -> Option<Self> {
         let Body::Bytes(bytes) = &request.body else { return None };
         let (body, base64) = match std::str::from_utf8(bytes) {
@@ -79,7 +79,7 @@ impl Entry {
             detail: problem.detail.clone(),
             field: problem.field.clone(),
             method: request.method.as_str().to_owned(),
-            query: without_secrets(request, is_token),
+            query: without_secrets(request, is_secret),
             headers: KEPT_HEADERS.iter().filter_map(kept).collect(),
             body,
             base64,
@@ -89,23 +89,30 @@ impl Entry {
     }
 
     /// Keeps one refused item of a batch, as the event it would have been by itself.
+    ///
+    /// `request` is the whole batch, kept as [`Entry::of_request`] keeps it: what stands beside the body was
+    /// said of every item, but for an id.
     pub fn of_item(
+        request: Entry,
         text: &str,
         index: usize,
-        source: &str,
         credential: &Credential,
         problem: &Problem,
-        at: Time,
     ) -> Self {
+        let says_id = |name: &str| matches!(name, "event_id" | "id" | "x-particle-event-id");
+        let query = form_urlencoded::parse(request.query.as_bytes()).filter(|(name, _)| !says_id(name));
+        let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        headers
+            .extend(request.headers.into_iter().filter(|(n, _)| n.starts_with("x-particle-") && !says_id(n)));
         Entry {
-            at,
-            source: source.to_owned(),
+            at: request.at,
             code: problem.code.as_str().to_owned(),
             detail: problem.detail.clone(),
             field: problem.field.clone(),
             method: "POST".to_owned(),
-            query: String::new(),
-            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            query: form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish(),
+            headers,
+            source: request.source,
             body: text.to_owned(),
             base64: false,
             vouched: credential.vouches_for_everything(),
@@ -118,6 +125,7 @@ impl Entry {
     /// # Errors
     /// `internal` for an entry that cannot be read back.
     pub fn to_request(&self, body: Option<String>) -> Result<(Request, Credential)> {
+        let mended = body.is_some();
         let bytes = match (body, self.base64) {
             (Some(body), _) => body.into_bytes(),
             (None, false) => self.body.clone().into_bytes(),
@@ -125,7 +133,12 @@ impl Entry {
                 .decode(&self.body)
                 .map_err(|_| Problem::new(Code::Internal, "the entry cannot be read back"))?,
         };
-        let headers = Headers::from_pairs(self.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+        // A mended body is what it looks like, and it is read: a GET has none, and what was declared about the
+        // refused one need not hold for it.
+        let describes_body = |name: &str| name.starts_with("content-");
+        let kept = self.headers.iter().filter(|(name, _)| !mended || !describes_body(name));
+        let headers = Headers::from_pairs(kept.map(|(name, value)| (name.as_str(), value.as_str())));
+        let method = if mended { "POST" } else { &self.method };
         let url = format!("https://replay/hook?{}", self.query);
         let signed = match (&self.signed_id, self.vouched) {
             (Some(id), _) => Some(Signed::Standard { id: id.clone() }),
@@ -133,15 +146,15 @@ impl Entry {
             (None, false) => Some(Signed::Hub),
         };
         let credential = Credential { token: self.vouched, signed };
-        Ok((Request::new(&self.method, &url, headers, Body::Bytes(bytes)), credential))
+        Ok((Request::new(method, &url, headers, Body::Bytes(bytes)), credential))
     }
 }
 
 /// The query without the fields that would carry a secret into the store.
-fn without_secrets(request: &Request, is_token: &dyn Fn(&str) -> bool) -> String {
+fn without_secrets(request: &Request, is_secret: &dyn Fn(&str) -> bool) -> String {
     let mut kept = form_urlencoded::Serializer::new(String::new());
     for (name, value) in request.query_fields() {
-        if !is_secret(&name) && !is_token(&name) && !is_token(&value) {
+        if !fields::is_secret(&name) && !is_secret(&name) && !is_secret(&value) {
             kept.append_pair(&name, &value);
         }
     }
@@ -230,10 +243,31 @@ mod tests {
     }
 
     #[test]
+    fn a_mended_body_is_read_for_what_it_is() {
+        let headers =
+            Headers::from_pairs([("content-type", "multipart/form-data"), ("content-encoding", "gzip")]);
+        let request = Request::new("GET", "https://x.dev/hook", headers, Body::Bytes(Vec::new()));
+        let credential = Credential { token: true, signed: None };
+        let problem = Problem::new(Code::MissingField, "x");
+        let entry = Entry::of_request(&request, "s", &credential, &problem, Time::from_millis(5), &|_| false);
+        let (mended, _) = entry.unwrap().to_request(Some("{}".into())).unwrap();
+        assert_eq!((mended.method.as_str(), mended.body), ("POST", Body::Bytes(b"{}".to_vec())));
+        assert_eq!(mended.headers.get("content-type"), None);
+        assert_eq!(mended.headers.get("content-encoding"), None);
+    }
+
+    #[test]
     fn a_replay_trusts_no_more_than_the_request_did() {
         let credential = Credential { token: false, signed: Some(Signed::Standard { id: "m".into() }) };
         let problem = Problem::new(Code::MissingField, "x");
-        let entry = Entry::of_item("{}", 3, "default", &credential, &problem, Time::from_millis(5));
+        let url = "https://x.dev/hook?event=t&id=1";
+        let headers = Headers::from_pairs([("x-particle-event-id", "1"), ("x-particle-device-id", "d")]);
+        let request = Request::new("POST", url, headers, Body::Bytes(b"[{}]".to_vec()));
+        let whole = Entry::of_request(&request, "s", &credential, &problem, Time::from_millis(5), &|_| false);
+        let entry = Entry::of_item(whole.unwrap(), "{}", 3, &credential, &problem);
+        assert_eq!(entry.query, "event=t");
+        assert!(entry.headers.iter().any(|(name, value)| name == "x-particle-device-id" && value == "d"));
+        assert!(entry.headers.iter().all(|(name, _)| name != "x-particle-event-id"));
         let (_, proven) = entry.to_request(None).unwrap();
         assert_eq!((proven.vouches_for_everything(), proven.signed_id()), (false, Some("m/3")));
     }

@@ -77,24 +77,24 @@ pub enum Freshness {
     Stale,
 }
 
-/// Decides by the time of the last success and of the last attempt, in milliseconds.
+/// Decides by the time of the last success and of the last failure, in milliseconds.
 ///
 /// ```
 /// use fieldhook_core::registry::{freshness, Freshness};
 /// assert_eq!(freshness(Some(0), Some(0), 4_999), Freshness::Fresh);
 /// assert_eq!(freshness(Some(0), Some(0), 5_000), Freshness::Ageing);
-/// assert_eq!(freshness(Some(0), Some(4_500), 5_000), Freshness::Fresh); // one attempt is under way
-/// assert_eq!(freshness(Some(0), Some(5_000), 10_000), Freshness::Stale);
-/// assert_eq!(freshness(Some(0), Some(9_500), 10_000), Freshness::Fresh); // it just failed
+/// assert_eq!(freshness(Some(0), None, 10_000), Freshness::Stale);
+/// assert_eq!(freshness(Some(0), Some(9_500), 10_000), Freshness::Fresh); // the Registry just failed
+/// assert_eq!(freshness(Some(0), Some(9_000), 10_000), Freshness::Stale);
 /// assert_eq!(freshness(None, None, 0), Freshness::Stale);
 /// ```
-pub fn freshness(fetched: Option<i64>, attempted: Option<i64>, now: i64) -> Freshness {
+pub fn freshness(fetched: Option<i64>, failed: Option<i64>, now: i64) -> Freshness {
     let Some(fetched) = fetched else { return Freshness::Stale };
     let age = now.saturating_sub(fetched);
-    let tried_lately = attempted.is_some_and(|at| now.saturating_sub(at) < RETRY_AFTER && at > fetched);
+    let failed_lately = failed.is_some_and(|at| (0..RETRY_AFTER).contains(&now.saturating_sub(at)));
     // A clock that went back makes an age negative: ask again rather than trust it.
     match age {
-        _ if tried_lately => Freshness::Fresh,
+        _ if failed_lately => Freshness::Fresh,
         0..REFRESH_AFTER => Freshness::Fresh,
         REFRESH_AFTER..STALE_AFTER => Freshness::Ageing,
         _ => Freshness::Stale,

@@ -52,14 +52,14 @@ impl Reply {
     /// assert!(Reply::within("x".repeat(512), Framing::Plain, 513).is_ok());
     /// ```
     pub fn within(text: String, framing: Framing, budget: usize) -> Result<Self, TooLarge> {
-        if text.is_empty() {
-            return Ok(Reply::Empty);
-        }
         // Between framed parts NUL is filling, which the joiner takes out: one in the text could not survive.
         let text = match framing {
             Framing::Framed if text.contains('\0') => text.replace('\0', ""),
             _ => text,
         };
+        if text.is_empty() {
+            return Ok(Reply::Empty);
+        }
         let size = match framing {
             Framing::Plain => text.len() + usize::from(text.len().is_multiple_of(PART)),
             Framing::Framed => framed_size(&text).ok_or(TooLarge)?,

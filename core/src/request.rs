@@ -12,8 +12,6 @@ pub struct Request {
     pub query: String,
     pub headers: Headers,
     pub body: Body,
-    /// `https://host`, for answers that name this deployment.
-    pub origin: String,
 }
 
 /// A method this Worker can do something with; every other one is [`Method::Other`].
@@ -45,20 +43,18 @@ impl Request {
     /// let request = Request::new("POST", "https://x.dev/hook/a%20b?event=t", Headers::default(), Body::TooLarge);
     /// assert_eq!(request.segments(), ["hook", "a b"]);
     /// assert_eq!(request.query, "event=t");
-    /// assert_eq!(request.origin, "https://x.dev");
     /// ```
     pub fn new(method: &str, url: &str, headers: Headers, body: Body) -> Self {
         let (before_fragment, _) = url.split_once('#').unwrap_or((url, ""));
         let (address, query) = before_fragment.split_once('?').unwrap_or((before_fragment, ""));
-        let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
-        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (_, rest) = address.split_once("://").unwrap_or(("", address));
+        let (_, path) = rest.split_once('/').unwrap_or((rest, ""));
         Request {
             method: Method::parse(method),
             path: format!("/{path}"),
             query: query.to_owned(),
             headers,
             body,
-            origin: format!("{scheme}://{host}"),
         }
     }
 

@@ -26,6 +26,12 @@ pub const FLEET_SHARDS: u32 = 1;
 /// The most shards a reader will merge.
 pub const FLEET_SHARDS_MAX: u32 = 64;
 
+/// A secret with fewer characters is warned about, not refused.
+pub const SHORT_SECRET: usize = 16;
+/// The settings that are secret.
+pub const SECRETS: [&str; 5] =
+    ["INGEST_TOKENS", "HMAC_SECRETS", "READ_TOKENS", "ADMIN_TOKENS", "ENCRYPTION_KEYS"];
+
 /// Which proofs of origin `/hook` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProofPolicy {
@@ -51,6 +57,10 @@ pub struct Settings {
     pub hmac_secrets: Vec<Secret>,
     pub read_tokens: Vec<TokenHash>,
     pub admin_tokens: Vec<TokenHash>,
+    /// Every other secret: nothing of a deployment's secrets may reach a row.
+    other_secrets: Vec<TokenHash>,
+    /// The names of the settings that hold a secret which is easy to guess.
+    pub short_secrets: Vec<&'static str>,
     pub proof: ProofPolicy,
     pub allowed_networks: Vec<Network>,
     /// Seconds.
@@ -83,9 +93,9 @@ impl Settings {
         let vars = Vars { var };
         let dedup_window =
             vars.number("DEDUP_WINDOW", DEDUP_WINDOW as f64, DEDUP_WINDOW_MIN as f64, 3.2e9)?;
-        let max_body = vars.number("MAX_BODY", MAX_BODY as f64, 1.0, 100e6)?;
+        let max_body = vars.number("MAX_BODY", MAX_BODY as f64, 1.0, 16e6)?;
         let reply_budget = vars.number("REPLY_BUDGET", REPLY_BUDGET as f64, 64.0, 511.0)?;
-        let retention = vars.number("RETENTION_DAYS", RETENTION_DAYS, 0.0, 36_500.0)?;
+        let retention = vars.number("RETENTION_DAYS", RETENTION_DAYS, 0.000_01, 36_500.0)?;
         let max_log = vars.number("MAX_LOG_MB", MAX_LOG_MB, 0.1, 10_000.0)?;
         let shards =
             vars.number("FLEET_SHARDS", f64::from(FLEET_SHARDS), 1.0, f64::from(FLEET_SHARDS_MAX))?;
@@ -96,6 +106,8 @@ impl Settings {
             })?,
             read_tokens: vars.tokens("READ_TOKENS"),
             admin_tokens: vars.tokens("ADMIN_TOKENS"),
+            other_secrets: [vars.tokens("HMAC_SECRETS"), vars.tokens("ENCRYPTION_KEYS")].concat(),
+            short_secrets: SECRETS.into_iter().filter(|name| vars.holds_short(name)).collect(),
             proof: vars.choice("PROOF", &[("any", ProofPolicy::Any), ("all", ProofPolicy::All)])?,
             allowed_networks: vars.list("ALLOWED_NETWORKS", |text| {
                 if text == "all" {
@@ -119,15 +131,10 @@ impl Settings {
         })
     }
 
-    /// Whether a text is any token of this deployment.
-    pub fn is_token(&self, text: &str) -> bool {
-        let kinds = [&self.ingest_tokens, &self.read_tokens, &self.admin_tokens];
-        kinds.into_iter().any(|tokens| TokenHash::any_is(tokens, text))
-    }
-
-    /// Whether anything at all could prove an event's origin. Where nothing can, `/hook` is closed.
-    pub fn ingest_is_configured(&self) -> bool {
-        !self.ingest_tokens.is_empty() || !self.hmac_secrets.is_empty()
+    /// Whether a text is any secret of this deployment.
+    pub fn is_secret(&self, text: &TokenHash) -> bool {
+        let kinds = [&self.ingest_tokens, &self.read_tokens, &self.admin_tokens, &self.other_secrets];
+        kinds.into_iter().any(|secrets| text.is_in(secrets))
     }
 }
 
@@ -164,8 +171,15 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
         name: &str,
         parse: impl Fn(&str) -> std::result::Result<T, &'static str>,
     ) -> Result<Vec<T>> {
-        let text = self.text(name).unwrap_or_default();
-        split_list(&text).map(|item| parse(item).map_err(|why| bad(name, why))).collect()
+        let Some(text) = self.text(name) else { return Ok(Vec::new()) };
+        let items: Vec<T> =
+            split_list(&text).map(|item| parse(item).map_err(|why| bad(name, why))).collect::<Result<_>>()?;
+        // A list that was meant to restrict something must not turn into none.
+        if items.is_empty() { Err(bad(name, "is set but holds nothing")) } else { Ok(items) }
+    }
+
+    fn holds_short(&self, name: &str) -> bool {
+        split_list(&self.text(name).unwrap_or_default()).any(|secret| secret.chars().count() < SHORT_SECRET)
     }
 
     fn tokens(&self, name: &str) -> Vec<TokenHash> {
@@ -196,8 +210,17 @@ mod tests {
     #[test]
     fn nothing_secret_has_a_default() {
         let settings = read(&[]).unwrap();
-        assert!(!settings.ingest_is_configured());
+        assert!(settings.ingest_tokens.is_empty() && settings.hmac_secrets.is_empty());
         assert!(settings.read_tokens.is_empty() && settings.admin_tokens.is_empty());
+    }
+
+    #[test]
+    fn a_short_secret_is_named_and_every_secret_is_known() {
+        let settings =
+            read(&[("INGEST_TOKENS", "long-enough-to-be-safe,hush"), ("HMAC_SECRETS", "also")]).unwrap();
+        assert_eq!(settings.short_secrets, ["INGEST_TOKENS", "HMAC_SECRETS"]);
+        assert!(settings.is_secret(&TokenHash::of("hush")) && settings.is_secret(&TokenHash::of("also")));
+        assert!(!settings.is_secret(&TokenHash::of("other")));
     }
 
     #[test]
@@ -213,6 +236,7 @@ mod tests {
             ("ALLOWED_NETWORKS", "10.0.0.0/33"),
             ("HMAC_SECRETS", "whsec_%%%"),
             ("REPLY_BUDGET", "512"),
+            ("ALLOWED_NETWORKS", ","),
         ] {
             let problem = read(&[(name, value)]).unwrap_err();
             assert_eq!(problem.code, Code::NotConfigured);

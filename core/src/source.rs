@@ -90,8 +90,11 @@ fn hash_or_keep(token: &str, before: Option<&Definition>) -> Result<String> {
         let kept = index.and_then(|index| before?.token_hashes.get(index));
         return kept.cloned().ok_or_else(|| bad("tokens", "holds a masked value that masks nothing stored"));
     }
-    if token.trim().is_empty() || token.contains(char::is_control) {
-        return Err(bad("tokens", "holds an empty token or one with control characters"));
+    if token.is_empty() || token.trim() != token || token.contains(char::is_control) {
+        return Err(bad(
+            "tokens",
+            "holds a token that is empty, or has spaces around it or control characters",
+        ));
     }
     Ok(TokenHash::of(token).to_hex())
 }
@@ -159,7 +162,9 @@ pub(crate) fn with_context<T>(event: &Event, call: impl FnOnce(&Context<'_>) -> 
         product_id: event.product_id.as_deref(),
         product_user_id: event.userid.as_deref(),
         product_version: event.fw_version.as_deref(),
-    });
+    })
+    // Ours to say, never the device's.
+    .with("FIELDHOOK_DUE", "");
     match Fields::parse(&event.data) {
         Some(fields) => call(&Context::new(&variables, &fields)),
         None => call(&Context::new(&variables, &Fields::default())),

@@ -15,11 +15,6 @@ const VARS = [
   "RETENTION_DAYS",
   "MAX_LOG_MB",
   "FLEET_SHARDS",
-  "RETRY_SCHEDULE",
-  "STREAM_OPENS",
-  "STREAM_MAX",
-  "REQUIRE_HTTPS",
-  "ALLOW_PRIVATE_TARGETS",
 ];
 
 /** Those of them that are set in `environment`. */

@@ -12,9 +12,15 @@ import { nativeEnv, WASM, wasmEnv } from "./toolchain.mjs";
 import { VARIANTS } from "./variants.mjs";
 import { stripWasm } from "./wasm-strip.mjs";
 
-const SOURCES = ["Cargo.toml", "Cargo.lock", "core/Cargo.toml", "core/src", "src"].map((path) =>
-  inRoot(path),
-);
+const SOURCES = [
+  "Cargo.toml",
+  "Cargo.lock",
+  ".cargo",
+  "core/Cargo.toml",
+  "core/src",
+  "src",
+  "scripts/lib",
+].map((path) => inRoot(path));
 
 /** Builds one variant unless its sources, compiler and tools are those of the last build. */
 export async function buildWorker(toolchain, variant = "release") {

@@ -7,7 +7,7 @@ mod quarantine;
 use crate::answer::Answer;
 use crate::isolate::Platform;
 use crate::registry::Kind;
-use crate::router::{method_not_allowed, not_found};
+use crate::router::not_found;
 use fieldhook_core::problem::{Problem, Result};
 use fieldhook_core::proof::access::{Scope, authorize};
 use fieldhook_core::request::{Method, Request};
@@ -52,8 +52,8 @@ fn is_read(method: Method) -> bool {
 }
 
 /// 405, for the arm behind the last method.
-fn not_allowed(methods: &str) -> Result<Answer> {
-    Ok(method_not_allowed(methods))
+fn not_allowed(methods: &'static str) -> Result<Answer> {
+    Err(Problem::method_not_allowed(methods))
 }
 
 /// A list as every list is (DESIGN.md, "Shapes"). `next` is text without need of escaping.
@@ -64,12 +64,14 @@ fn list_body(noun: &str, items: &[String], next: Option<&str>) -> String {
 
 /// `Link: rel="next"` for answers whose body has no room for a cursor (RFC 8288).
 fn next_link(request: &Request, next: &str) -> String {
-    let mut query = String::new();
-    for pair in request.query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("after=")) {
-        query.push_str(pair);
-        query.push('&');
+    // Encoded anew, and without the host: what a caller wrote there must not end the link.
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in request.query_fields().filter(|(name, _)| name != "after") {
+        query.append_pair(&name, &value);
     }
-    format!("<{}{}?{query}after={next}>; rel=\"next\"", request.origin, request.path)
+    query.append_pair("after", next);
+    let path = request.path.replace(['<', '>', '"'], "");
+    format!("<{path}?{}>; rel=\"next\"", query.finish())
 }
 
 /// The text of a request's body.

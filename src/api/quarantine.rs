@@ -46,18 +46,24 @@ async fn list(call: &Call<'_>) -> Result<Answer> {
         })?),
     };
     let mut found: Vec<(Position, Entry)> = Vec::new();
+    // Where a shard's page ended early, what other shards have behind that place waits for the next page.
+    let mut end: Option<Position> = None;
     for shard in 0..call.settings.fleet_shards {
         let before = after.map(|after| after.seen_from(shard).to_id()).unwrap_or_default();
         let fleet = rpc::fleet(&call.platform.env, &shard_name(shard))?;
         let page = fleet.quarantine_list(&before, limit + 1).await?;
-        let page: Vec<(u64, i64, Entry)> = serde_json::from_str(&page)
+        let (page, ended_early): (Vec<(u64, i64, Entry)>, bool) = serde_json::from_str(&page)
             .map_err(|_| Problem::new(Code::Internal, "a shard's answer cannot be read"))?;
         for (number, at, entry) in page {
             found.push((Position { at: Time::from_millis(at), shard, number }, entry));
         }
+        if ended_early {
+            end = end.max(found.last().map(|(position, _)| *position));
+        }
     }
     found.sort_by_key(|(position, _)| std::cmp::Reverse(*position));
-    let more = found.len() > limit;
+    let more = found.len() > limit || end.is_some();
+    found.retain(|(position, _)| end.is_none_or(|end| *position >= end));
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|(position, _)| position.to_id());
     let items: Vec<String> = found.iter().map(|(position, entry)| show(*position, entry)).collect();
@@ -100,9 +106,24 @@ fn show(position: Position, entry: &Entry) -> String {
     serde_json::to_string(&shown).unwrap_or_default()
 }
 
-async fn remove(call: &Call<'_>, position: Position) -> Result<Answer> {
+/// The entry of exactly this id: what a replay derives from the id must be the same each time.
+async fn entry_at(call: &Call<'_>, position: Position) -> Result<(rpc::Fleet, Entry)> {
+    let unknown = || Problem::new(Code::UnknownEntry, "take the id from GET /v1/quarantine");
+    if position.shard >= call.settings.fleet_shards {
+        return Err(unknown());
+    }
     let fleet = rpc::fleet(&call.platform.env, &shard_name(position.shard))?;
-    fleet.quarantine_take(position.number).await?;
+    let stored = fleet.quarantine_read(position.number).await?;
+    let entry: Entry = serde_json::from_str(&stored)
+        .map_err(|_| Problem::new(Code::Internal, "the entry cannot be read back"))?;
+    if entry.at != position.at {
+        return Err(unknown());
+    }
+    Ok((fleet, entry))
+}
+
+async fn remove(call: &Call<'_>, position: Position) -> Result<Answer> {
+    let (fleet, _) = entry_at(call, position).await?;
     fleet.quarantine_remove(position.number).await?;
     Ok(Answer::json(200, r#"{"ok":true}"#))
 }
@@ -112,10 +133,7 @@ async fn remove(call: &Call<'_>, position: Position) -> Result<Answer> {
 /// The entry is removed only once the event is committed. Cut off in between, the next replay finds the
 /// event known: an id that is derived here comes from the entry and is the same each time.
 async fn replay(call: &Call<'_>, position: Position) -> Result<Answer> {
-    let fleet = rpc::fleet(&call.platform.env, &shard_name(position.shard))?;
-    let stored = fleet.quarantine_take(position.number).await?;
-    let entry: Entry = serde_json::from_str(&stored)
-        .map_err(|_| Problem::new(Code::Internal, "the entry cannot be read back"))?;
+    let (fleet, entry) = entry_at(call, position).await?;
     let (request, credential) = entry.to_request(mended_body(call)?)?;
     let source = SourceName::parse(&entry.source)?;
     let snapshot = call.platform.snapshot().await?;
@@ -136,13 +154,13 @@ async fn replay(call: &Call<'_>, position: Position) -> Result<Answer> {
             events.set(events.get() + 1);
             format!("quarantine/{}/{}", position.to_id(), events.get())
         },
-        is_token: &|text| ingress.is_token(text),
+        is_secret: &|text| ingress.is_secret(text),
     };
     let event = match ingest::read(&arrival)? {
         Ingest::One(event) => *event,
         Ingest::Batch(items) => {
             // Each item is committed now, or kept as an entry of its own.
-            let summary = batch::take_in(&ingress, &credential, items).await?;
+            let summary = batch::take_in(&ingress, &request, &credential, items).await?;
             fleet.quarantine_remove(position.number).await?;
             return Ok(batch::answer(&ingress, call.request, &summary));
         }

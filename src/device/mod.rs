@@ -9,7 +9,7 @@ mod schema;
 
 use crate::fleet::shard_of;
 use crate::isolate;
-use crate::sqlite::{self, Value, integer};
+use crate::sqlite::{self, Schema, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, Outcome, Row};
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
@@ -35,6 +35,7 @@ struct Inner {
     state: State,
     sql: SqlStorage,
     env: Env,
+    schema: Schema,
     /// What is known once the tables have been looked at; `None` before that and after a delete.
     loaded: RefCell<Option<Loaded>>,
     /// The shard is being told; once at a time is enough.
@@ -54,11 +55,12 @@ impl Device {
     pub fn new(state: DurableObjectState, env: Env) -> Device {
         let state = State::from(state);
         let sql = state.storage().sql();
+        let schema = Schema::new(schema::MIGRATIONS);
         let (loaded, registering) = (RefCell::new(None), Cell::new(false));
-        Device { inner: Rc::new(Inner { state, sql, env, loaded, registering }) }
+        Device { inner: Rc::new(Inner { state, sql, env, schema, loaded, registering }) }
     }
 
-    /// Commits the events of an [`Accept`]; answers an [`Accepted`].
+    /// Commits the events of an [`Accept`]; answers an [`Accepted`]. `entry.mjs` runs it as one transaction.
     ///
     /// # Errors
     /// Throws where anything could not be written: the caller must not acknowledge.
@@ -100,7 +102,9 @@ impl Inner {
         let mut loaded = match self.loaded.take() {
             Some(loaded) => loaded,
             None => {
-                sqlite::migrate(&self.sql, sqlite::version(&self.sql)?, schema::MIGRATIONS)?;
+                // After a failure the tables may have been rolled back with everything else.
+                self.schema.forget();
+                self.schema.prepare(&self.sql)?;
                 self.load()?
             }
         };
@@ -158,17 +162,18 @@ impl Inner {
 
     /// Reads what the next event needs to know. The tables must be there.
     fn load(&self) -> Result<Loaded> {
-        let device = match sqlite::first(&self.sql, schema::READ_STATE, Vec::new())? {
-            None => DeviceState::default(),
-            Some(mut columns) => serde_json::from_str(&columns.text())
-                .map_err(|_| Problem::new(Code::Internal, "the device's state cannot be read"))?,
+        let damaged = || Problem::new(Code::Internal, "the device's state cannot be read");
+        let mut columns = sqlite::first(&self.sql, schema::WAKE, Vec::new())?.ok_or_else(damaged)?;
+        let device = match columns.text().as_str() {
+            "" => DeviceState::default(),
+            json => serde_json::from_str::<DeviceState>(json).map_err(|_| damaged())?,
         };
-        let newest = self.newest()?;
-        let (seq, last_heard) = match &newest {
-            Some(row) => (row.seq.max(device.pruned_to), Some(row.received_at)),
-            None => (device.pruned_to, device.pruned_last_heard),
+        let (seq, received) = (columns.unsigned(), columns.integer());
+        let last_heard = match seq {
+            0 => device.pruned_last_heard,
+            _ => Some(Time::from_millis(received)),
         };
-        Ok(Loaded { next_seq: seq + 1, last_heard, device })
+        Ok(Loaded { next_seq: seq.max(device.pruned_to) + 1, last_heard, device })
     }
 
     fn newest(&self) -> Result<Option<Row>> {
@@ -180,11 +185,10 @@ impl Inner {
         if let Some(loaded) = self.loaded.borrow().clone() {
             return Ok(Some(loaded));
         }
-        let version = sqlite::version(&self.sql)?;
-        if version == 0 {
+        self.schema.forget();
+        if !self.schema.exists(&self.sql)? {
             return Ok(None);
         }
-        sqlite::migrate(&self.sql, version, schema::MIGRATIONS)?;
         let loaded = self.load()?;
         self.loaded.replace(Some(loaded.clone()));
         Ok(Some(loaded))
@@ -220,7 +224,9 @@ impl Inner {
     fn describe(&self) -> Result<String> {
         let unknown = || Problem::new(Code::UnknownDevice, "no event of this device has been accepted");
         let loaded = self.known()?.ok_or_else(unknown)?;
-        let newest = self.newest()?.map(Row::view).transpose()?;
+        let kept_since = isolate::now().plus_millis(-self.settings()?.retention);
+        let newest = self.newest()?.filter(|row| row.received_at >= kept_since);
+        let newest = newest.map(Row::view).transpose()?;
         let oldest = sqlite::first(&self.sql, schema::OLDEST, Vec::new())?;
         loaded.device.show(
             isolate::now(),
@@ -260,7 +266,11 @@ impl Inner {
     }
 
     async fn alarm(self: Rc<Self>) -> Result<()> {
-        let Some(mut loaded) = self.known()? else { return Ok(()) };
+        if self.known()?.is_none() {
+            return Ok(());
+        }
+        // Out while it changes, as in `accept`.
+        let Some(mut loaded) = self.loaded.take() else { return Ok(()) };
         let retention = self.settings()?.retention;
         loaded.device.alarm_at = None;
         let oldest = retention::by_age(&self, &mut loaded, isolate::now(), retention)?;
@@ -284,10 +294,12 @@ impl Inner {
             Some(shard) => shard,
             None => fallback()?,
         };
+        self.schema.forget();
         self.loaded.replace(None);
         let gone = |_| Problem::new(Code::Unavailable, "the device could not be deleted");
         self.state.storage().delete_alarm().await.map_err(gone)?;
         self.state.storage().delete_all().await.map_err(gone)?;
+        self.schema.forget();
         self.loaded.replace(None);
         Ok(shard)
     }

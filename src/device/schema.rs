@@ -4,7 +4,7 @@
 /// key. That index *is* the table of seen keys, so a key lives exactly as long as its row (DESIGN.md, "Dedup
 /// key"), and dedup, sequence and row are one statement.
 pub const MIGRATIONS: &[&str] = &["
-CREATE TABLE log (
+CREATE TABLE IF NOT EXISTS log (
     seq INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,
     received INTEGER NOT NULL,
@@ -13,7 +13,7 @@ CREATE TABLE log (
     details TEXT NOT NULL,
     reply TEXT NOT NULL
 );
-CREATE TABLE state (
+CREATE TABLE IF NOT EXISTS state (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     json TEXT NOT NULL
 );
@@ -24,10 +24,12 @@ pub const INSERT: &str = "INSERT INTO log (seq, key, received, event, data, deta
 pub const REPLY_OF: &str = "SELECT reply FROM log WHERE key = ?";
 pub const NEWEST: &str = "SELECT seq, received, event, data, details FROM log ORDER BY seq DESC LIMIT 1";
 pub const OLDEST: &str = "SELECT seq, received FROM log ORDER BY seq LIMIT 1";
-pub const READ_STATE: &str = "SELECT json FROM state WHERE id = 1";
+/// All that an object needs to know when it wakes, in one statement.
+pub const WAKE: &str = "SELECT coalesce((SELECT json FROM state WHERE id = 1), ''), \
+    coalesce((SELECT seq FROM log ORDER BY seq DESC LIMIT 1), 0), \
+    coalesce((SELECT received FROM log ORDER BY seq DESC LIMIT 1), 0)";
 pub const WRITE_STATE: &str = "INSERT OR REPLACE INTO state (id, json) VALUES (1, ?)";
-/// The newest row that is to go: everything up to it goes.
-pub const LAST_BEFORE: &str = "SELECT seq, received FROM log WHERE received < ? ORDER BY seq DESC LIMIT 1";
-pub const NTH_OLDEST: &str = "SELECT seq, received FROM log ORDER BY seq LIMIT 1 OFFSET ?";
-pub const COUNT: &str = "SELECT count(*) FROM log";
+/// The oldest row that stays. Looked for from the old end: what is passed over is what goes.
+pub const FIRST_SINCE: &str = "SELECT seq FROM log WHERE received >= ? ORDER BY seq LIMIT 1";
+pub const RECEIVED: &str = "SELECT received FROM log WHERE seq = ?";
 pub const PRUNE: &str = "DELETE FROM log WHERE seq <= ?";

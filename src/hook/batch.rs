@@ -18,7 +18,12 @@ use fieldhook_core::transform;
 /// # Errors
 /// `commit-failed` if any commit failed; sending the whole batch again is safe. `stale-signature` if that is
 /// why every item was refused: such a batch is not authenticated after all.
-pub async fn take_in(ingress: &Ingress<'_>, credential: &Credential, items: Vec<Item>) -> Result<Summary> {
+pub async fn take_in(
+    ingress: &Ingress<'_>,
+    request: &Request,
+    credential: &Credential,
+    items: Vec<Item>,
+) -> Result<Summary> {
     let (groups, refused) = sort(ingress, items);
     let mut summary = commit(ingress, groups).await?;
     if summary.is_refused()
@@ -27,13 +32,17 @@ pub async fn take_in(ingress: &Ingress<'_>, credential: &Credential, items: Vec<
     {
         return Err(stale.clone());
     }
+    let mut kept = Vec::new();
     for (index, text, problem) in refused {
-        if is_kept(&problem) {
-            let (source, at) = (ingress.source.as_str(), ingress.platform.now);
-            let entry = quarantine::Entry::of_item(&text, index, source, credential, &problem, at);
-            ingress.quarantine(&entry).await?;
+        if is_kept(&problem)
+            && let Some(whole) = ingress.entry_of(request, credential, &problem)
+        {
+            kept.push(quarantine::Entry::of_item(whole, &text, index, credential, &problem));
         }
         summary.refused.push(Refused { index, code: problem.code.as_str(), field: problem.field });
+    }
+    if !kept.is_empty() {
+        ingress.quarantine(&kept).await?;
     }
     Ok(summary)
 }

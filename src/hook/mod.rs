@@ -7,7 +7,6 @@ pub mod batch;
 
 use crate::answer::Answer;
 use crate::isolate::Platform;
-use crate::router::method_not_allowed;
 use crate::{edge_cache, fleet, rpc};
 use fieldhook_core::event::{DeviceId, Event, SourceName};
 use fieldhook_core::ingest::{self, Arrival, Ingest};
@@ -34,7 +33,7 @@ pub struct Ingress<'a> {
 
 pub async fn receive(platform: &Platform, request: &Request, source: SourceName) -> Answer {
     if !matches!(request.method, Method::Get | Method::Post | Method::Put | Method::Delete) {
-        return method_not_allowed("GET, POST, PUT, DELETE");
+        return Answer::problem(&Problem::method_not_allowed("GET, POST, PUT, DELETE"));
     }
     match admit(platform, request, source).await {
         Ok((ingress, credential)) => take_in(&ingress, request, &credential).await,
@@ -54,7 +53,7 @@ async fn admit<'a>(
     let credential = proof::prove(&settings, own_tokens, request, platform.now.millis() / 1000)?;
     proof::check_hops(&request.headers)?;
     let ingress = Ingress { platform, settings, snapshot, source };
-    if ingress.is_token(ingress.source.as_str()) {
+    if ingress.is_secret(ingress.source.as_str()) {
         return Err(Problem::field(Code::BadSourceName, "source", "a token does not belong in a URL"));
     }
     Ok((ingress, credential))
@@ -68,14 +67,14 @@ async fn take_in(ingress: &Ingress<'_>, request: &Request, credential: &Credenti
         now: ingress.platform.now,
         dedup_window: ingress.settings.dedup_window * 1000,
         unique: &unique,
-        is_token: &|text| ingress.is_token(text),
+        is_secret: &|text| ingress.is_secret(text),
     };
     match ingest::read(&arrival) {
         Ok(Ingest::One(event)) => match ingress.one(*event).await {
             Ok(taken) => taken.into_answer(),
             Err(problem) => Answer::problem(&problem),
         },
-        Ok(Ingest::Batch(items)) => match batch::take_in(ingress, credential, items).await {
+        Ok(Ingest::Batch(items)) => match batch::take_in(ingress, request, credential, items).await {
             Ok(summary) => batch::answer(ingress, request, &summary),
             Err(problem) => Answer::problem(&problem),
         },
@@ -98,9 +97,10 @@ impl Taken {
 }
 
 impl Ingress<'_> {
-    /// Whether a text is a token that could have opened this request, or opens anything else.
-    pub fn is_token(&self, text: &str) -> bool {
-        self.settings.is_token(text) || TokenHash::any_is(&self.snapshot.source(&self.source).tokens, text)
+    /// Whether a text is a secret of this deployment, or a token of this source.
+    pub fn is_secret(&self, text: &str) -> bool {
+        let text = TokenHash::of(text);
+        self.settings.is_secret(&text) || text.is_in(&self.snapshot.source(&self.source).tokens)
     }
 
     /// Takes in one event: KV, then the object, then KV again behind the answer.
@@ -136,11 +136,24 @@ impl Ingress<'_> {
         Ok(rpc::device(&self.platform.env, device.as_str()).accept(&accept).await?.outcomes)
     }
 
-    async fn quarantine(&self, entry: &quarantine::Entry) -> Result<()> {
-        let entry = serde_json::to_string(entry)
+    /// A refused request as quarantine keeps it. `None` where there is no body to keep.
+    fn entry_of(
+        &self,
+        request: &Request,
+        credential: &Credential,
+        problem: &Problem,
+    ) -> Option<quarantine::Entry> {
+        let (source, at) = (self.source.as_str(), self.platform.now);
+        let is_secret = |text: &str| self.is_secret(text);
+        quarantine::Entry::of_request(request, source, credential, problem, at, &is_secret)
+    }
+
+    /// One object call for all of them: they are kept together or not at all.
+    async fn quarantine(&self, entries: &[quarantine::Entry]) -> Result<()> {
+        let entries = serde_json::to_string(entries)
             .map_err(|_| Problem::new(Code::Internal, "the refused event cannot be kept"))?;
         let shard = fleet::shard_of(self.source.as_str(), self.settings.fleet_shards);
-        rpc::fleet(&self.platform.env, &shard)?.quarantine_add(&entry).await
+        rpc::fleet(&self.platform.env, &shard)?.quarantine_add(&entries).await
     }
 }
 
@@ -154,13 +167,10 @@ async fn refuse(
     if !is_kept(problem) {
         return Answer::problem(problem);
     }
-    let (source, at) = (ingress.source.as_str(), ingress.platform.now);
-    let Some(entry) = quarantine::Entry::of_request(request, source, credential, problem, at, &|text| {
-        ingress.is_token(text)
-    }) else {
+    let Some(entry) = ingress.entry_of(request, credential, problem) else {
         return Answer::problem(problem);
     };
-    if let Err(unavailable) = ingress.quarantine(&entry).await {
+    if let Err(unavailable) = ingress.quarantine(&[entry]).await {
         return Answer::problem(&unavailable);
     }
     let agent = request.headers.get("user-agent");
@@ -175,7 +185,7 @@ pub fn is_kept(problem: &Problem) -> bool {
     !matches!(problem.code, Code::StaleSignature | Code::BodyTooLarge)
 }
 
-/// 128 bits of no meaning, for an id that must not repeat.
+/// Three random numbers of 53 bits, for an id that must not repeat.
 fn unique() -> String {
     let half = || (Math::random() * 9_007_199_254_740_992.0) as u64;
     format!("{:016x}{:016x}{:016x}", half(), half(), half())

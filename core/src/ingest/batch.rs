@@ -1,6 +1,6 @@
 //! Many events in one request: a JSON array or JSON Lines (DESIGN.md, "Batch").
 
-use super::{Arrival, IdFrom, Places, beside_body, event_of};
+use super::{Arrival, IdFrom, Places, beside_body, check_size, event_of};
 use crate::event::{DeviceId, Event};
 use crate::ingest::body::bad_json;
 use crate::ingest::fields::Fields;
@@ -76,9 +76,10 @@ fn read_item(arrival: &Arrival<'_>, index: usize, text: &str) -> Result<Event> {
     if !text.trim_start().starts_with('{') {
         return Err(Problem::new(Code::BadJson, "an item of a batch is a JSON object"));
     }
+    check_size(text.len())?;
     let body = Fields::from_json(text).map_err(|error| bad_json(&error))?;
     let nothing = Headers::default();
-    let (query, headers) = beside_body(arrival, &nothing);
+    let (query, headers) = beside_body(arrival, &nothing)?;
     let places = Places { body: &body, query: &query, headers };
     let signed_id = arrival.credential.signed_id().map(|id| format!("{id}/{index}"));
     event_of(arrival, &places, IdFrom::Body, None, signed_id)

@@ -43,16 +43,20 @@ pub fn read<'a>(headers: &Headers, bytes: &'a [u8], vouched: bool) -> Result<Con
     }
     let text = std::str::from_utf8(bytes).map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
     if let (false, Ok(text)) = (vouched, text) {
-        return Ok(match (guess(text), kind) {
-            (Content::Data(_), Kind::Form) => Content::Fields(Fields::from_form(text.as_bytes())),
-            (Content::Data(_), Kind::Lines) => Content::Batch(lines(text).collect()),
-            (content, _) => content,
-        });
+        return match (first_byte(text), kind) {
+            // What begins as JSON is JSON, or it is refused.
+            (Some(b'{' | b'['), _) => json(text).or_else(|problem| match lines(text).count() {
+                0 | 1 => Err(problem),
+                _ => Ok(Content::Batch(lines(text).collect())),
+            }),
+            (_, Kind::Form) => Fields::from_form(text.as_bytes()).map(Content::Fields),
+            _ => Ok(guess(text)),
+        };
     }
     match (kind, text) {
-        (Kind::Json, Ok(text)) => json(text),
+        (Kind::Json, Ok(text)) => json(text).or_else(|problem| json_lines(text).ok_or(problem)),
         (Kind::Lines, Ok(text)) => Ok(Content::Batch(lines(text).collect())),
-        (Kind::Form, Ok(text)) => Ok(Content::Fields(Fields::from_form(text.as_bytes()))),
+        (Kind::Form, Ok(text)) => Fields::from_form(text.as_bytes()).map(Content::Fields),
         (Kind::Json | Kind::Lines | Kind::Form, Err(_)) => {
             Err(Problem::new(Code::BadBody, "the body is not UTF-8"))
         }
@@ -119,15 +123,15 @@ fn json(text: &str) -> Result<Content<'_>> {
 fn guess(text: &str) -> Content<'_> {
     match json(text) {
         Ok(content) => content,
-        Err(_) => {
-            let rows: Vec<&str> = lines(text).collect();
-            let is_object = |row: &&str| first_byte(row) == Some(b'{') && Fields::from_json(row).is_ok();
-            if rows.len() > 1 && rows.iter().all(is_object) {
-                return Content::Batch(rows);
-            }
-            Content::Data(text.to_owned())
-        }
+        Err(_) => json_lines(text).unwrap_or_else(|| Content::Data(text.to_owned())),
     }
+}
+
+/// JSON Lines that were not declared as such: several lines, each a JSON object.
+fn json_lines(text: &str) -> Option<Content<'_>> {
+    let rows: Vec<&str> = lines(text).collect();
+    let is_object = |row: &&str| first_byte(row) == Some(b'{') && Fields::from_json(row).is_ok();
+    (rows.len() > 1 && rows.iter().all(is_object)).then_some(Content::Batch(rows))
 }
 
 fn scalar_text(value: &RawValue) -> String {
@@ -203,6 +207,18 @@ mod tests {
         let form = Headers::from_pairs([("content-type", "application/x-www-form-urlencoded")]);
         let Content::Fields(fields) = super::read(&form, b"event=a", false).unwrap() else { panic!() };
         assert!(fields.find(&["event"]).is_some());
+    }
+
+    #[test]
+    fn signed_bytes_have_one_reading_also_where_they_are_not_quite_json() {
+        let lines = b"{\"event\":\"a\",\"data\":\"&event=evil&coreid=evil&z=\"}\n{oops";
+        let one = br#"{"event":"a","\ud800":1,"data":"&event=evil&coreid=evil&z="}"#;
+        for declared in ["application/x-www-form-urlencoded", "application/x-ndjson", "text/plain"] {
+            let headers = Headers::from_pairs([("content-type", declared)]);
+            let read = |body: &'static [u8]| super::read(&headers, body, false);
+            assert!(matches!(read(lines), Ok(Content::Batch(items)) if items.len() == 2), "{declared}");
+            assert_eq!(read(one).unwrap_err().code, Code::BadJson, "{declared}");
+        }
     }
 
     #[test]

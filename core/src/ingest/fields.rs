@@ -35,10 +35,18 @@ impl<'a> Fields<'a> {
     }
 
     /// A urlencoded form or query.
-    pub fn from_form(bytes: &[u8]) -> Self {
-        let pairs = form_urlencoded::parse(bytes);
+    ///
+    /// # Errors
+    /// `bad-body` for more fields than an event can mean.
+    pub fn from_form(bytes: &[u8]) -> Result<Self> {
+        let pairs = form_urlencoded::parse(bytes).take(MAX_FIELDS + 1);
         let entry = |name, value| Entry { name, value: Value::Text(value), used: Cell::new(false) };
-        Fields { entries: pairs.map(|(name, value)| entry(name.into_owned(), value.into_owned())).collect() }
+        let entries: Vec<_> =
+            pairs.map(|(name, value)| entry(name.into_owned(), value.into_owned())).collect();
+        if entries.len() > MAX_FIELDS {
+            return Err(Problem::new(Code::BadBody, format!("more than {MAX_FIELDS} fields")));
+        }
+        Ok(Fields { entries })
     }
 
     /// The first of these spellings that is there, in the order of the spellings. `null` counts as absent.
@@ -68,6 +76,9 @@ impl<'a> Fields<'a> {
     pub fn optional(&self, spellings: &[&str]) -> Option<String> {
         self.matching(spellings).find_map(|entry| {
             let value = entry.value.scalar("").ok()?;
+            if value.as_deref().is_some_and(|text| !is_short(text)) {
+                return None;
+            }
             entry.used.set(true);
             value
         })
@@ -90,6 +101,11 @@ impl<'a> Fields<'a> {
     pub fn looks_like_json(&self) -> bool {
         self.entries.first().is_some_and(|entry| entry.name.trim_start().starts_with(['{', '[']))
     }
+}
+
+/// What a product, a version or an owner may be; anything longer is kept as `extra`.
+fn is_short(text: &str) -> bool {
+    text.chars().count() <= 256 && !text.chars().any(char::is_control)
 }
 
 /// Field names whose values never reach a row (DESIGN.md, "Integrations": what attempts mask).
@@ -168,7 +184,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 }
 
 /// The most fields at the top level of one event. A batch is not an event.
-const MAX_FIELDS: usize = 20_000;
+const MAX_FIELDS: usize = 2_000;
 
 #[cfg(test)]
 mod tests {
@@ -190,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_secret_in_the_query_is_not_kept() {
-        let fields = Fields::from_form(b"event=t&token=hush&ttl=60");
+        let fields = Fields::from_form(b"event=t&token=hush&ttl=60").unwrap();
         assert_eq!(fields.unused().map(|(name, _)| name).collect::<Vec<_>>(), ["event", "ttl"]);
     }
 

@@ -26,8 +26,9 @@ pub struct Arrival<'a> {
     pub dedup_window: i64,
     /// Gives a text that was never given before, for ids that must not repeat.
     pub unique: &'a dyn Fn() -> String,
-    /// Whether a text is a token of this deployment: such a one must not reach a row, wherever it was put.
-    pub is_token: &'a dyn Fn(&str) -> bool,
+    /// Whether a text is a secret of this deployment: beside the data itself, no field may carry one into a
+    /// row.
+    pub is_secret: &'a dyn Fn(&str) -> bool,
 }
 
 /// What a request held.
@@ -54,8 +55,9 @@ pub fn read(arrival: &Arrival<'_>) -> Result<Ingest> {
         Content::Batch(items) => return batch::read(arrival, &items).map(Ingest::Batch),
         content => content,
     };
+    check_size(bytes.len())?;
     let nothing = Headers::default();
-    let (query, headers) = beside_body(arrival, &nothing);
+    let (query, headers) = beside_body(arrival, &nothing)?;
     let (body, data) = match content {
         Content::Fields(fields) => (fields, None),
         Content::Data(text) => (Fields::default(), Some(text)),
@@ -68,11 +70,22 @@ pub fn read(arrival: &Arrival<'_>) -> Result<Ingest> {
 }
 
 /// What stands beside the body, as far as it is proven.
-fn beside_body<'a>(arrival: &Arrival<'a>, nothing: &'a Headers) -> (Fields<'a>, &'a Headers) {
+fn beside_body<'a>(arrival: &Arrival<'a>, nothing: &'a Headers) -> Result<(Fields<'a>, &'a Headers)> {
     match arrival.credential.vouches_for_everything() {
-        true => (Fields::from_form(arrival.request.query.as_bytes()), &arrival.request.headers),
-        false => (Fields::default(), nothing),
+        true => Ok((Fields::from_form(arrival.request.query.as_bytes())?, &arrival.request.headers)),
+        false => Ok((Fields::default(), nothing)),
     }
+}
+
+/// The largest event, bytes: with all its control characters escaped, a row of it stays below the 2 MB that the
+/// platform takes (PLATFORM.md, "Durable Objects").
+pub const EVENT_MAX: usize = 300_000;
+
+fn check_size(bytes: usize) -> Result<()> {
+    if bytes <= EVENT_MAX {
+        return Ok(());
+    }
+    Err(Problem::new(Code::BodyTooLarge, format!("one event has at most {EVENT_MAX} bytes")))
 }
 
 /// Where a field is looked for, in this order; first found wins.
@@ -94,9 +107,15 @@ impl Places<'_> {
     }
 
     /// A field that no event is refused for.
-    fn optional(&self, spellings: &[&str], header: Option<&str>) -> Option<String> {
+    fn optional(
+        &self,
+        spellings: &[&str],
+        header: Option<&str>,
+        is_secret: &dyn Fn(&str) -> bool,
+    ) -> Option<String> {
         let found = self.body.optional(spellings).or_else(|| self.query.optional(spellings));
-        found.or_else(|| self.headers.get(header?).map(str::to_owned))
+        let found = found.or_else(|| self.headers.get(header?).map(str::to_owned));
+        found.filter(|text| !is_secret(text))
     }
 
     fn data(&self) -> Result<Option<String>> {
@@ -106,12 +125,12 @@ impl Places<'_> {
     }
 
     /// Everything else, as a JSON object: less what would carry a token into the log.
-    fn extra(&self, is_token: &dyn Fn(&str) -> bool) -> Option<Box<RawValue>> {
+    fn extra(&self, is_secret: &dyn Fn(&str) -> bool) -> Option<Box<RawValue>> {
         let mut extra: Vec<(&str, Box<RawValue>)> = Vec::new();
         let mut seen = BTreeSet::new();
         for (name, value) in self.body.unused().chain(self.query.unused()) {
-            let holds_token = || value.text(name).is_ok_and(|text| is_token(&text));
-            if seen.insert(name) && !is_token(name) && !holds_token() {
+            let holds_token = || value.text(name).is_ok_and(|text| is_secret(&text));
+            if seen.insert(name) && !is_secret(name) && !holds_token() {
                 extra.push((name, value.to_json()?));
             }
         }
@@ -193,10 +212,10 @@ fn event_of(
         media_type: event::media_type(&data),
         published_at: own_time.unwrap_or(arrival.now),
         source: arrival.source.clone(),
-        product_id: places.optional(product, Some("x-particle-product-id")),
-        fw_version: places.optional(&["fw_version", "version"], None),
-        userid: places.optional(&["userid"], None),
-        extra: places.extra(arrival.is_token),
+        product_id: places.optional(product, Some("x-particle-product-id"), arrival.is_secret),
+        fw_version: places.optional(&["fw_version", "version"], None, arrival.is_secret),
+        userid: places.optional(&["userid"], None, arrival.is_secret),
+        extra: places.extra(arrival.is_secret),
         raw: None,
         transform_error: None,
         name,

@@ -41,7 +41,7 @@ impl Sent {
             now: Time::from_millis(NOW),
             dedup_window: 86_400_000,
             unique: &|| "unique".to_owned(),
-            is_token: &|text| text == "hush",
+            is_secret: &|text| text == "hush",
         })
     }
 

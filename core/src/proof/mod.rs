@@ -82,7 +82,11 @@ pub fn prove(
         (settings.proof == ProofPolicy::All && !settings.hmac_secrets.is_empty()) || tokens.is_empty();
 
     match (token, signed) {
-        (false, signed) if needs_token => Err(token_problem(&presented, &signed)),
+        (false, _) if needs_token && presented.is_empty() => Err(missing_token()),
+        (false, _) if needs_token => Err(bad_token()),
+        (true, Err(problem)) if needs_signature && problem.code == Code::MissingProof => {
+            Err(Problem::new(Code::MissingProof, "the token is valid; PROOF=all asks for a signature too"))
+        }
         (_, Err(problem)) if needs_signature => Err(problem),
         (true, signed) => Ok(Credential { token: true, signed: signed.ok() }),
         (false, Ok(signed)) => Ok(Credential { token: false, signed: Some(signed) }),
@@ -90,14 +94,11 @@ pub fn prove(
     }
 }
 
-fn token_problem(presented: &[String], signed: &Result<Signed>) -> Problem {
-    match (presented.is_empty(), signed) {
-        (false, _) => bad_token(),
-        (true, _) => Problem::new(
-            Code::MissingProof,
-            "send a token: Authorization: Bearer, x-fieldhook-token, or HTTP Basic with the token as password",
-        ),
-    }
+fn missing_token() -> Problem {
+    Problem::new(
+        Code::MissingProof,
+        "send a token: Authorization: Bearer, x-fieldhook-token, or HTTP Basic with the token as password",
+    )
 }
 
 fn bad_token() -> Problem {

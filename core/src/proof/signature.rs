@@ -76,6 +76,11 @@ pub fn check_standard(
         .filter_map(|item| BASE64.decode(item.strip_prefix("v1,")?).ok())
         .take(MAX_SIGNATURES)
         .collect();
+    // What is signed is joined by dots: with one in the id, two requests could have the same signed bytes
+    // (Standard Webhooks, "Signature scheme": the id must not contain one).
+    if headers.id.contains('.') || headers.timestamp.contains('.') {
+        return Verdict::Invalid;
+    }
     let mut matched = Choice::from(0);
     for secret in secrets {
         let Secret::StandardWebhooks(key) = secret else { continue };
@@ -155,6 +160,18 @@ mod tests {
         assert_eq!(check_standard(&secrets, other_id, BODY, now), Verdict::Invalid);
         assert_eq!(check_standard(&secrets, other_time, BODY, now), Verdict::Invalid);
         assert_eq!(check_standard(&secrets, HEADERS, b"{}", now), Verdict::Invalid);
+    }
+
+    #[test]
+    fn a_dot_cannot_move_from_the_body_into_the_id() {
+        let secrets = secrets(&[SECRET]);
+        let Secret::StandardWebhooks(key) = &secrets[0] else { panic!() };
+        let digest = sign(key, &[b"a.5.5.{}"]).unwrap();
+        let signature = format!("v1,{}", BASE64.encode(digest));
+        let signed = StandardHeaders { id: "a", timestamp: "5", signature: &signature };
+        assert_eq!(check_standard(&secrets, signed, b"5.{}", 5), Verdict::Valid);
+        let shifted = StandardHeaders { id: "a.5", ..signed };
+        assert_eq!(check_standard(&secrets, shifted, b"{}", 5), Verdict::Invalid);
     }
 
     #[test]

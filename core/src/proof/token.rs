@@ -34,8 +34,12 @@ impl TokenHash {
 
     /// Whether the token is one of these. Every one is compared, so that the time taken does not tell which.
     pub fn any_is(hashes: &[TokenHash], token: &str) -> bool {
-        let given = TokenHash::of(token);
-        hashes.iter().fold(Choice::from(0), |found, hash| found | hash.0.ct_eq(&given.0)).into()
+        TokenHash::of(token).is_in(hashes)
+    }
+
+    /// The same for a token that is hashed already.
+    pub fn is_in(&self, hashes: &[TokenHash]) -> bool {
+        hashes.iter().fold(Choice::from(0), |found, hash| found | hash.0.ct_eq(&self.0)).into()
     }
 }
 
