@@ -7,6 +7,7 @@
 //!
 //! Nothing here does I/O or looks at a clock: the Worker (`src/`) performs what is decided here.
 
+pub mod canonical;
 pub mod clock;
 pub mod definition;
 pub mod event;
