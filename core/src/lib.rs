@@ -26,3 +26,4 @@ pub mod settings;
 pub mod source;
 pub mod template;
 pub mod transform;
+pub mod twin;
