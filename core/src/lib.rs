@@ -9,6 +9,7 @@
 
 pub mod canonical;
 pub mod clock;
+pub mod commands;
 pub mod definition;
 pub mod event;
 pub mod history;
