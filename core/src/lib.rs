@@ -5,12 +5,16 @@
 //! the [`log`] says what its device's object is asked to commit. What is refused goes to [`quarantine`] with
 //! a code from [`problem`].
 //!
+//! The other direction: an application writes a device's [`twin`] and its [`commands`]; what of them one reply
+//! carries is decided in [`due`].
+//!
 //! Nothing here does I/O or looks at a clock: the Worker (`src/`) performs what is decided here.
 
 pub mod canonical;
 pub mod clock;
 pub mod commands;
 pub mod definition;
+pub mod due;
 pub mod event;
 pub mod history;
 pub mod ingest;

@@ -1,12 +1,16 @@
 //! A source: one way in, `/hook/{source}`, with settings of its own (DESIGN.md, "Sources and transforms").
 
+use crate::clock::Time;
+use crate::commands::Queue;
 use crate::definition::{Properties, bad, document};
+use crate::due::{self, Due};
 use crate::event::{Event, EventName};
 use crate::problem::Result;
 use crate::proof::token::TokenHash;
 use crate::reply::{Framing, RENDERED_BUDGET, RENDERED_BUDGET_MAX, Reply, TooLarge};
 use crate::settings::Settings;
 use crate::template::{Context, Document, Fields, Parts, Variables};
+use crate::twin::Twin;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -139,7 +143,47 @@ impl Source {
         let text = render(document, event, budget).map_err(|_| TooLarge)?;
         Reply::within(text, framing, budget)
     }
+
+    /// Whether its reply depends on twin and commands: without a template, or with one that mentions
+    /// [`DUE_VARIABLE`]. Such a reply is composed where those are, and never kept for a repeat.
+    pub fn wants_due(&self) -> bool {
+        self.response.as_ref().is_none_or(|document| document.mentions(DUE_VARIABLE))
+    }
+
+    /// The reply to an event of a device (DESIGN.md, "What the body is"): the template if there is one, with
+    /// what is due where it says so, else what is due. What is due and in the reply is returned beside it,
+    /// to be noted with [`Due::mark_sent`].
+    ///
+    /// # Errors
+    /// [`TooLarge`] for a template that is too large even with nothing due in it.
+    pub fn compose(
+        &self,
+        settings: &Settings,
+        event: &Event,
+        twin: &Twin,
+        queue: &Queue,
+        now: Time,
+    ) -> std::result::Result<(Reply, Option<Due>), TooLarge> {
+        let framing = self.reply_framing.unwrap_or(settings.reply_framing);
+        match &self.response {
+            Some(document) if self.wants_due() => {
+                let budget = self.reply_budget.unwrap_or(RENDERED_BUDGET);
+                due::compose_into(twin, queue, framing, budget, now, |due| {
+                    with_due(event, due, |context| document.render(context, budget))
+                })
+            }
+            Some(_) => self.reply(settings, event).map(|reply| (reply, None)),
+            None => match due::compose(twin, queue, framing, settings.reply_budget, now) {
+                Some(due) => Reply::within(due.text.clone(), framing, settings.reply_budget)
+                    .map(|reply| (reply, Some(due))),
+                None => Ok((Reply::Empty, None)),
+            },
+        }
+    }
 }
+
+/// The variable that puts what is due to the device inside a response template.
+pub const DUE_VARIABLE: &str = "FIELDHOOK_DUE";
 
 /// Renders a document over an event: Particle's variables over the event's own JSON fields.
 pub(crate) fn render(
@@ -152,6 +196,11 @@ pub(crate) fn render(
 
 /// Calls with what a template sees of an event.
 pub(crate) fn with_context<T>(event: &Event, call: impl FnOnce(&Context<'_>) -> T) -> T {
+    with_due(event, "", call)
+}
+
+/// Calls with what a template sees of an event and of what is due to its device.
+fn with_due<T>(event: &Event, due: &str, call: impl FnOnce(&Context<'_>) -> T) -> T {
     let published_at = event.published_at.to_string();
     let variables = Variables::new(Parts {
         device_id: event.device.as_str(),
@@ -164,7 +213,7 @@ pub(crate) fn with_context<T>(event: &Event, call: impl FnOnce(&Context<'_>) -> 
         product_version: event.fw_version.as_deref(),
     })
     // Ours to say, never the device's.
-    .with("FIELDHOOK_DUE", "");
+    .with(DUE_VARIABLE, due);
     match Fields::parse(&event.data) {
         Some(fields) => call(&Context::new(&variables, &fields)),
         None => call(&Context::new(&variables, &Fields::default())),
@@ -174,6 +223,7 @@ pub(crate) fn with_context<T>(event: &Event, call: impl FnOnce(&Context<'_>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{DedupKey, DeviceId, SourceName};
     use crate::problem::Code;
 
     fn read(text: &str) -> Result<Definition> {
@@ -208,6 +258,47 @@ mod tests {
         }
         assert_eq!(read("[]").unwrap_err().code, Code::BadDefinition);
         assert_eq!(read("{").unwrap_err().code, Code::BadJson);
+    }
+
+    #[test]
+    fn what_the_body_is_depends_on_the_template() {
+        let now = Time::from_millis(0);
+        let (mut twin, queue) = (Twin::default(), Queue::default());
+        twin.patch_desired(r#"{"a":1}"#, None, now).unwrap();
+        let settings = Settings::read(|_| None).unwrap();
+        let device = DeviceId::parse("d").unwrap();
+        let event = Event {
+            key: DedupKey::of(&device, "1"),
+            id: "1".into(),
+            derived: false,
+            name: EventName::parse("demo").unwrap(),
+            data: r#"{"FIELDHOOK_DUE":"from the device"}"#.into(),
+            device,
+            published_at: now,
+            source: SourceName::default(),
+            product_id: None,
+            fw_version: None,
+            userid: None,
+            media_type: None,
+            extra: None,
+            raw: None,
+            transform_error: None,
+        };
+        let due = r#"{"v":1,"d":{"a":1}}"#;
+        for (definition, text, told) in [
+            ("{}", due.to_owned(), true),
+            (r#"{"responseTemplate":"ok"}"#, "ok".to_owned(), false),
+            (r#"{"responseTemplate":"[{{{FIELDHOOK_DUE}}}]"}"#, format!("[{due}]"), true),
+            (r#"{"responseTemplate":"[{{{FIELDHOOK_DUE}}}]","replyBudget":9}"#, "[]".to_owned(), false),
+        ] {
+            let source = Source::compile(&read(definition).unwrap()).unwrap();
+            let (reply, due) = source.compose(&settings, &event, &twin, &queue, now).unwrap();
+            assert_eq!(reply, Reply::Text { text, framing: Framing::Plain }, "{definition}");
+            assert_eq!(
+                (due.is_some(), source.wants_due()),
+                (told, definition != r#"{"responseTemplate":"ok"}"#)
+            );
+        }
     }
 
     #[test]
