@@ -6,6 +6,7 @@ import { CommandFailed, main, run, say, step } from "./lib/console.mjs";
 import { cargoCounts, nodeCounts, sum, withCrash } from "./lib/counts.mjs";
 import { bin, inRoot, NATIVE_TARGET } from "./lib/paths.mjs";
 import { setUp } from "./lib/setup.mjs";
+import { testFirmware } from "./firmware.mjs";
 import { nativeEnv } from "./lib/toolchain.mjs";
 import { buildWorker, wasmTestCommand } from "./lib/wasm-build.mjs";
 import { workerOptions } from "./lib/worker-config.mjs";
@@ -22,7 +23,9 @@ await main(async () => {
   });
   if (!toolchain) return;
   const names = process.argv.slice(2);
-  const counts = names.length ? [] : [await testCore(toolchain), await testWasm(toolchain)];
+  const counts = names.length
+    ? []
+    : [await testCore(toolchain), await testWasm(toolchain), await testFirmware()];
   counts.push(await testEndToEnd(toolchain, names));
   const { passed, failed } = sum(counts);
   process.exitCode = failed === 0 ? 0 : 1;

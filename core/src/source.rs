@@ -271,6 +271,7 @@ mod tests {
             key: DedupKey::of(&device, "1"),
             id: "1".into(),
             derived: false,
+            repeatable: true,
             name: EventName::parse("demo").unwrap(),
             data: r#"{"FIELDHOOK_DUE":"from the device"}"#.into(),
             device,
