@@ -61,6 +61,14 @@ export class Device extends DurableObject {
     return this.#rust.describe();
   }
 
+  twin(device, operation, body, ifMatch) {
+    return this.#rust.twin(device, operation, body, ifMatch);
+  }
+
+  commands(device, operation, body) {
+    return this.#rust.commands(device, operation, body);
+  }
+
   history(query) {
     return this.#rust.history(query);
   }

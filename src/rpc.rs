@@ -29,6 +29,22 @@ extern "C" {
     fn forget_self(this: &Stub) -> std::result::Result<Promise, JsValue>;
 
     #[wasm_bindgen(method, catch)]
+    fn twin(
+        this: &Stub,
+        device: &str,
+        operation: &str,
+        body: &str,
+        if_match: f64,
+    ) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn commands(
+        this: &Stub,
+        device: &str,
+        operation: &str,
+        body: &str,
+    ) -> std::result::Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
     fn register(this: &Stub, device: &str, first_heard: f64) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn forget(this: &Stub, device: &str) -> std::result::Result<Promise, JsValue>;
@@ -145,6 +161,20 @@ impl Device<'_> {
 
     pub async fn history(&self, query: &str) -> Result<String> {
         from_wire(&text("device.history", self.stub()?.history(query)).await?)
+    }
+
+    /// Reads or writes the twin; answers its version and itself.
+    pub async fn twin(&self, operation: &str, body: &str, if_match: Option<u64>) -> Result<(u64, String)> {
+        let if_match = if_match.map_or(-1.0, |version| version as f64);
+        let call = self.stub()?.twin(self.name, operation, body, if_match);
+        let answer = from_wire(&text("device.twin", call).await?)?;
+        let (version, twin) = answer.split_once(' ').unwrap_or(("0", "{}"));
+        Ok((version.parse().unwrap_or(0), twin.to_owned()))
+    }
+
+    pub async fn commands(&self, operation: &str, body: &str) -> Result<String> {
+        let call = self.stub()?.commands(self.name, operation, body);
+        from_wire(&text("device.commands", call).await?)
     }
 
     /// Deletes everything the object holds; answers the shard that knows of it, empty where nothing was held.

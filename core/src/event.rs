@@ -113,6 +113,11 @@ impl DeviceId {
         DeviceId(format!("source:{source}"))
     }
 
+    /// Whether it is a device's own id; a source that stands in for one has no twin.
+    pub fn is_device(&self) -> bool {
+        !self.0.contains(':')
+    }
+
     /// Any id whose log can be read: a device's or a source's.
     pub fn parse_any(text: &str) -> Result<Self> {
         match text.strip_prefix("source:") {

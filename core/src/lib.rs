@@ -14,6 +14,7 @@ pub mod canonical;
 pub mod clock;
 pub mod commands;
 pub mod definition;
+pub mod dialogue;
 pub mod due;
 pub mod event;
 pub mod history;

@@ -7,7 +7,7 @@ use crate::clock::Time;
 use crate::event::{DedupKey, Event};
 use crate::json;
 use crate::problem::{Code, Problem};
-use crate::reply::Reply;
+use crate::reply::Framing;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -26,9 +26,26 @@ pub struct Entry {
     pub event: String,
     pub data: String,
     pub details: Details,
-    /// As [`Reply::to_stored`] writes it.
-    pub reply: String,
+    pub plan: Plan,
+    /// The device reports its state with this event.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub report: bool,
 }
+
+/// How the reply to an event comes about.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Plan {
+    /// It is decided: as [`crate::reply::Reply::to_stored`] writes it.
+    Said(String),
+    /// What is due to the device, or nothing.
+    Due { framing: Framing, budget: usize },
+    /// A response template, JSON text, that has a place for what is due.
+    Template { template: Box<RawValue>, framing: Framing, budget: usize },
+}
+
+/// Stands in a row for a reply that is composed anew for each repeat.
+pub const LIVE: &str = "!";
 
 /// The object's answer, an outcome for each entry in order.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,9 +58,19 @@ pub struct Accepted {
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Committed under this sequence number.
-    New(u64),
-    /// Known already; the stored reply is to be repeated.
-    Duplicate(String),
+    New { seq: u64, reply: String, live: bool },
+    /// Known already.
+    Duplicate { reply: String, live: bool },
+}
+
+impl Outcome {
+    /// The reply as [`crate::reply::Reply::to_stored`] writes it, and whether twin or commands are in it: such a one is
+    /// never put in KV, since a repeat is told what is due by then.
+    pub fn reply(&self) -> (&str, bool) {
+        match self {
+            Outcome::New { reply, live, .. } | Outcome::Duplicate { reply, live } => (reply, *live),
+        }
+    }
 }
 
 /// The columns of a row that no query looks at, kept as one JSON text.
@@ -78,13 +105,13 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl Entry {
-    /// The row of an event whose reply is decided. `None` says that the rendered reply was too large.
-    pub fn new(event: Event, reply: Option<&Reply>) -> Self {
+    /// The row of an event. No plan says that the rendered reply was too large.
+    pub fn new(event: Event, plan: Option<Plan>, report: bool) -> Self {
         Entry {
             key: event.key.as_str().to_owned(),
             event: event.name.as_str().to_owned(),
             data: event.data,
-            reply: reply.map(Reply::to_stored).unwrap_or_default(),
+            report,
             details: Details {
                 id: event.id,
                 coreid: event.device.as_str().to_owned(),
@@ -96,10 +123,11 @@ impl Entry {
                 derived: event.derived,
                 raw: event.raw,
                 transform_error: event.transform_error,
-                reply_too_large: reply.is_none(),
+                reply_too_large: plan.is_none(),
                 media_type: event.media_type,
                 extra: event.extra,
             },
+            plan: plan.unwrap_or(Plan::Said(String::new())),
         }
     }
 }

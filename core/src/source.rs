@@ -1,16 +1,14 @@
 //! A source: one way in, `/hook/{source}`, with settings of its own (DESIGN.md, "Sources and transforms").
 
-use crate::clock::Time;
-use crate::commands::Queue;
 use crate::definition::{Properties, bad, document};
-use crate::due::{self, Due};
+use crate::dialogue::REPORT_EVENT;
 use crate::event::{Event, EventName};
+use crate::log::Plan;
 use crate::problem::Result;
 use crate::proof::token::TokenHash;
 use crate::reply::{Framing, RENDERED_BUDGET, RENDERED_BUDGET_MAX, Reply, TooLarge};
 use crate::settings::Settings;
 use crate::template::{Context, Document, Fields, Parts, Variables};
-use crate::twin::Twin;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -108,7 +106,7 @@ fn hash_or_keep(token: &str, before: Option<&Definition>) -> Result<String> {
 pub struct Source {
     pub tokens: Vec<TokenHash>,
     pub report_events: Vec<String>,
-    response: Option<Document>,
+    template: Option<(Document, Box<RawValue>)>,
     reply_budget: Option<usize>,
     reply_framing: Option<Framing>,
 }
@@ -122,63 +120,44 @@ impl Source {
         Ok(Source {
             tokens: definition.token_hashes.iter().map(hash).collect::<Result<_>>()?,
             report_events: definition.report_events.clone(),
-            response: definition
+            template: definition
                 .response_template
                 .as_ref()
-                .map(|value| document("responseTemplate", value))
+                .map(|value| document("responseTemplate", value).map(|document| (document, value.clone())))
                 .transpose()?,
             reply_budget: definition.reply_budget,
             reply_framing: definition.reply_framing,
         })
     }
 
-    /// The reply this source renders for an event, if it has a template.
+    /// How the reply to an event comes about (DESIGN.md, "What the body is"): the template if there is one,
+    /// with what is due where it says so, else what is due. A source that stands in for a device has no twin.
     ///
     /// # Errors
-    /// [`TooLarge`] also for a template whose rendering ran out of its bounds.
-    pub fn reply(&self, settings: &Settings, event: &Event) -> std::result::Result<Reply, TooLarge> {
-        let Some(document) = &self.response else { return Ok(Reply::Empty) };
-        let budget = self.reply_budget.unwrap_or(RENDERED_BUDGET);
+    /// [`TooLarge`], where that can be told without knowing what is due.
+    pub fn plan(&self, settings: &Settings, event: &Event) -> std::result::Result<Plan, TooLarge> {
         let framing = self.reply_framing.unwrap_or(settings.reply_framing);
-        let text = render(document, event, budget).map_err(|_| TooLarge)?;
-        Reply::within(text, framing, budget)
-    }
-
-    /// Whether its reply depends on twin and commands: without a template, or with one that mentions
-    /// [`DUE_VARIABLE`]. Such a reply is composed where those are, and never kept for a repeat.
-    pub fn wants_due(&self) -> bool {
-        self.response.as_ref().is_none_or(|document| document.mentions(DUE_VARIABLE))
-    }
-
-    /// The reply to an event of a device (DESIGN.md, "What the body is"): the template if there is one, with
-    /// what is due where it says so, else what is due. What is due and in the reply is returned beside it,
-    /// to be noted with [`Due::mark_sent`].
-    ///
-    /// # Errors
-    /// [`TooLarge`] for a template that is too large even with nothing due in it.
-    pub fn compose(
-        &self,
-        settings: &Settings,
-        event: &Event,
-        twin: &Twin,
-        queue: &Queue,
-        now: Time,
-    ) -> std::result::Result<(Reply, Option<Due>), TooLarge> {
-        let framing = self.reply_framing.unwrap_or(settings.reply_framing);
-        match &self.response {
-            Some(document) if self.wants_due() => {
+        let has_twin = event.device.is_device();
+        match &self.template {
+            Some((document, template)) if has_twin && document.mentions(DUE_VARIABLE) => {
                 let budget = self.reply_budget.unwrap_or(RENDERED_BUDGET);
-                due::compose_into(twin, queue, framing, budget, now, |due| {
-                    with_due(event, due, |context| document.render(context, budget))
-                })
+                Ok(Plan::Template { template: template.clone(), framing, budget })
             }
-            Some(_) => self.reply(settings, event).map(|reply| (reply, None)),
-            None => match due::compose(twin, queue, framing, settings.reply_budget, now) {
-                Some(due) => Reply::within(due.text.clone(), framing, settings.reply_budget)
-                    .map(|reply| (reply, Some(due))),
-                None => Ok((Reply::Empty, None)),
-            },
+            Some((document, _)) => {
+                let budget = self.reply_budget.unwrap_or(RENDERED_BUDGET);
+                let text = with_context(event, |context| document.render(context, budget));
+                let reply = Reply::within(text.map_err(|_| TooLarge)?, framing, budget)?;
+                Ok(Plan::Said(reply.to_stored()))
+            }
+            None if has_twin => Ok(Plan::Due { framing, budget: settings.reply_budget }),
+            None => Ok(Plan::Said(String::new())),
         }
+    }
+
+    /// Whether a device reports by events of this name.
+    pub fn is_report(&self, event: &Event) -> bool {
+        let name = event.name.as_str();
+        event.device.is_device() && (name == REPORT_EVENT || self.report_events.iter().any(|r| r == name))
     }
 }
 
@@ -196,11 +175,6 @@ pub(crate) fn render(
 
 /// Calls with what a template sees of an event.
 pub(crate) fn with_context<T>(event: &Event, call: impl FnOnce(&Context<'_>) -> T) -> T {
-    with_due(event, "", call)
-}
-
-/// Calls with what a template sees of an event and of what is due to its device.
-fn with_due<T>(event: &Event, due: &str, call: impl FnOnce(&Context<'_>) -> T) -> T {
     let published_at = event.published_at.to_string();
     let variables = Variables::new(Parts {
         device_id: event.device.as_str(),
@@ -213,7 +187,7 @@ fn with_due<T>(event: &Event, due: &str, call: impl FnOnce(&Context<'_>) -> T) -
         product_version: event.fw_version.as_deref(),
     })
     // Ours to say, never the device's.
-    .with(DUE_VARIABLE, due);
+    .with(DUE_VARIABLE, "");
     match Fields::parse(&event.data) {
         Some(fields) => call(&Context::new(&variables, &fields)),
         None => call(&Context::new(&variables, &Fields::default())),
@@ -223,7 +197,6 @@ fn with_due<T>(event: &Event, due: &str, call: impl FnOnce(&Context<'_>) -> T) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{DedupKey, DeviceId, SourceName};
     use crate::problem::Code;
 
     fn read(text: &str) -> Result<Definition> {
@@ -258,48 +231,6 @@ mod tests {
         }
         assert_eq!(read("[]").unwrap_err().code, Code::BadDefinition);
         assert_eq!(read("{").unwrap_err().code, Code::BadJson);
-    }
-
-    #[test]
-    fn what_the_body_is_depends_on_the_template() {
-        let now = Time::from_millis(0);
-        let (mut twin, queue) = (Twin::default(), Queue::default());
-        twin.patch_desired(r#"{"a":1}"#, None, now).unwrap();
-        let settings = Settings::read(|_| None).unwrap();
-        let device = DeviceId::parse("d").unwrap();
-        let event = Event {
-            key: DedupKey::of(&device, "1"),
-            id: "1".into(),
-            derived: false,
-            repeatable: true,
-            name: EventName::parse("demo").unwrap(),
-            data: r#"{"FIELDHOOK_DUE":"from the device"}"#.into(),
-            device,
-            published_at: now,
-            source: SourceName::default(),
-            product_id: None,
-            fw_version: None,
-            userid: None,
-            media_type: None,
-            extra: None,
-            raw: None,
-            transform_error: None,
-        };
-        let due = r#"{"v":1,"d":{"a":1}}"#;
-        for (definition, text, told) in [
-            ("{}", due.to_owned(), true),
-            (r#"{"responseTemplate":"ok"}"#, "ok".to_owned(), false),
-            (r#"{"responseTemplate":"[{{{FIELDHOOK_DUE}}}]"}"#, format!("[{due}]"), true),
-            (r#"{"responseTemplate":"[{{{FIELDHOOK_DUE}}}]","replyBudget":9}"#, "[]".to_owned(), false),
-        ] {
-            let source = Source::compile(&read(definition).unwrap()).unwrap();
-            let (reply, due) = source.compose(&settings, &event, &twin, &queue, now).unwrap();
-            assert_eq!(reply, Reply::Text { text, framing: Framing::Plain }, "{definition}");
-            assert_eq!(
-                (due.is_some(), source.wants_due()),
-                (told, definition != r#"{"responseTemplate":"ok"}"#)
-            );
-        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `/v1/devices`: which there are, what each last said, and its log.
 
-use super::{Call, is_read, next_link, not_allowed};
+use super::{Call, is_read, next_link, not_allowed, twin};
 use crate::answer::Answer;
 use crate::fleet::{shard_name, shard_of};
 use crate::isolate::Platform;
@@ -21,7 +21,22 @@ pub async fn route(platform: &Platform, request: &Request, path: &[&str]) -> Res
         (method, [id]) if is_read(method) => describe(&open(Scope::Read)?, &device_id(id)?).await,
         (Method::Delete, [id]) => delete(&open(Scope::Admin)?, &device_id(id)?).await,
         (method, [id, "history"]) if is_read(method) => history(&open(Scope::Read)?, &device_id(id)?).await,
+        (method, [id, "twin"]) if is_read(method) => {
+            twin::twin(&open(Scope::Read)?, &own_id(id)?, "read").await
+        }
+        (Method::Patch, [id, "twin"]) => twin::twin(&open(Scope::Admin)?, &own_id(id)?, "patch").await,
+        (Method::Put, [id, "twin"]) => twin::twin(&open(Scope::Admin)?, &own_id(id)?, "put").await,
+        (method, [id, "commands"]) if is_read(method) => twin::list(&open(Scope::Read)?, &own_id(id)?).await,
+        (Method::Post, [id, "commands"]) => twin::create(&open(Scope::Admin)?, &own_id(id)?).await,
+        (Method::Put, [id, "commands"]) => twin::replace(&open(Scope::Admin)?, &own_id(id)?).await,
+        (Method::Delete, [id, "commands"]) => twin::clear(&open(Scope::Admin)?, &own_id(id)?).await,
+        (Method::Delete, [id, "commands", command]) => {
+            twin::cancel(&open(Scope::Admin)?, &own_id(id)?, command).await
+        }
         (_, [] | [_, "history"]) => not_allowed("GET, HEAD"),
+        (_, [_, "twin"]) => not_allowed("GET, HEAD, PATCH, PUT"),
+        (_, [_, "commands"]) => not_allowed("GET, HEAD, POST, PUT, DELETE"),
+        (_, [_, "commands", _]) => not_allowed("DELETE"),
         (_, [_]) => not_allowed("GET, HEAD, DELETE"),
         _ => Err(not_found()),
     }
@@ -30,6 +45,12 @@ pub async fn route(platform: &Platform, request: &Request, path: &[&str]) -> Res
 /// In a path, an id that could be no device's is one that is unknown.
 fn device_id(text: &str) -> Result<DeviceId> {
     DeviceId::parse_any(text)
+        .map_err(|_| Problem::new(Code::UnknownDevice, "no device can have this id; see `coreid`"))
+}
+
+/// A source that stands in for a device has no twin and no commands.
+fn own_id(text: &str) -> Result<DeviceId> {
+    DeviceId::parse(text)
         .map_err(|_| Problem::new(Code::UnknownDevice, "no device can have this id; see `coreid`"))
 }
 

@@ -3,6 +3,7 @@
 mod definitions;
 mod devices;
 mod quarantine;
+mod twin;
 
 use crate::answer::Answer;
 use crate::isolate::Platform;

@@ -3,6 +3,7 @@
 //! It knows nothing of other devices. An event is accepted in one synchronous turn: the platform commits
 //! everything a turn writes at once, and holds the answer back until that is on disk.
 
+mod dialogue;
 mod history;
 mod retention;
 mod schema;
@@ -11,7 +12,8 @@ use crate::fleet::shard_of;
 use crate::isolate;
 use crate::sqlite::{self, Schema, Value, integer};
 use fieldhook_core::clock::Time;
-use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, Outcome, Row};
+use fieldhook_core::dialogue::Dialogue;
+use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, LIVE, Outcome, Row};
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
 use fieldhook_core::retention::{is_armed, is_due, next_alarm};
 use fieldhook_core::settings::Settings;
@@ -47,6 +49,9 @@ struct Loaded {
     next_seq: u64,
     last_heard: Option<Time>,
     device: DeviceState,
+    dialogue: Dialogue,
+    /// The dialogue has changed since it was written.
+    spoke: bool,
 }
 
 #[wasm_bindgen]
@@ -78,6 +83,16 @@ impl Device {
         to_wire(&history::page(&self.inner, query))
     }
 
+    /// Reads or writes the twin: see [`dialogue::twin`].
+    pub fn twin(&self, device: &str, operation: &str, body: &str, if_match: f64) -> String {
+        to_wire(&dialogue::twin(&self.inner, device, operation, body, if_match))
+    }
+
+    /// Reads or writes the command queue: see [`dialogue::commands`].
+    pub fn commands(&self, device: &str, operation: &str, body: &str) -> String {
+        to_wire(&dialogue::commands(&self.inner, device, operation, body))
+    }
+
     /// Deletes everything; answers the shard that knows of the device, empty where there was nothing.
     pub async fn forget(&self) -> String {
         to_wire(&AssertUnwindSafe(self.inner.clone().forget()).await)
@@ -97,31 +112,47 @@ impl Inner {
     fn accept(self: &Rc<Self>, message: &str) -> Result<String> {
         let accept: Accept = serde_json::from_str(message)
             .map_err(|_| Problem::new(Code::Internal, "the events cannot be read"))?;
-        // Taken out, and put back only at the end: after an error or a panic, memory and tables may differ,
-        // and the next call reads the tables.
-        let mut loaded = match self.loaded.take() {
-            Some(loaded) => loaded,
-            None => {
-                // After a failure the tables may have been rolled back with everything else.
-                self.schema.forget();
-                self.schema.prepare(&self.sql)?;
-                self.load()?
-            }
-        };
+        let mut loaded = self.open()?;
         let (before, first_seq) = (loaded.device.clone(), loaded.next_seq);
         let mut outcomes = Vec::with_capacity(accept.entries.len());
         for entry in &accept.entries {
             outcomes.push(self.commit(&mut loaded, &accept, entry)?);
         }
         let settings = self.settings()?;
-        if outcomes.iter().any(|outcome| matches!(outcome, Outcome::New(_))) {
+        if outcomes.iter().any(|outcome| matches!(outcome, Outcome::New { .. })) {
             self.arm(&mut loaded.device, accept.at, settings.retention)?;
             // Looked at every few events: a bound of megabytes is not missed by a few rows.
             if is_due(first_seq, loaded.next_seq) {
                 retention::by_size(self, &mut loaded, settings.max_log)?;
             }
         }
-        if loaded.device != before {
+        self.keep(loaded, &before)?;
+        serde_json::to_string(&Accepted { outcomes })
+            .map_err(|_| Problem::new(Code::Internal, "the outcomes cannot be written"))
+    }
+
+    /// What is known, to be changed, its tables made if there are none. It is taken out, and put back only by
+    /// [`Inner::keep`]: after an error or a panic, memory and tables may differ, and the next call reads the
+    /// tables.
+    fn open(&self) -> Result<Loaded> {
+        match self.loaded.take() {
+            Some(loaded) => Ok(loaded),
+            None => {
+                // After a failure the tables may have been rolled back with everything else.
+                self.schema.forget();
+                self.schema.prepare(&self.sql)?;
+                self.load()
+            }
+        }
+    }
+
+    /// Writes what has changed, and takes it as what is known.
+    fn keep(self: &Rc<Self>, mut loaded: Loaded, before: &DeviceState) -> Result<()> {
+        if std::mem::take(&mut loaded.spoke) {
+            let (twin, queue) = dialogue::write(&loaded.dialogue)?;
+            sqlite::run(&self.sql, schema::WRITE_DIALOGUE, vec![twin.into(), queue.into()])?;
+        }
+        if loaded.device != *before {
             self.write_state(&loaded.device)?;
         }
         let unregistered = loaded.device.shard.is_none();
@@ -130,15 +161,22 @@ impl Inner {
             let this = self.clone();
             self.state.wait_until(async move { this.register().await });
         }
-        serde_json::to_string(&Accepted { outcomes })
-            .map_err(|_| Problem::new(Code::Internal, "the outcomes cannot be written"))
+        Ok(())
     }
 
     /// Dedup, sequence and row in one statement; for a repeat a second one reads its reply.
     fn commit(&self, loaded: &mut Loaded, accept: &Accept, entry: &Entry) -> Result<Outcome> {
         #[cfg(feature = "inject")]
         crate::inject::on_event(&entry.event);
-        let details = serde_json::to_string(&entry.details)
+        // Said to a copy first: if the event turns out to be known, none of it was heard or said.
+        let mut dialogue = loaded.dialogue.clone();
+        if entry.report {
+            dialogue.hear(&entry.data, entry.details.published_at, accept.at);
+        }
+        let said = dialogue.say(entry, accept.at);
+        let mut details = entry.details.clone();
+        details.reply_too_large |= said.too_large;
+        let details = serde_json::to_string(&details)
             .map_err(|_| Problem::new(Code::Internal, "the event cannot be written"))?;
         let seq = loaded.next_seq;
         let values = vec![
@@ -148,16 +186,27 @@ impl Inner {
             entry.event.as_str().into(),
             entry.data.as_str().into(),
             details.into(),
-            entry.reply.as_str().into(),
+            if said.live { LIVE.into() } else { said.reply.as_str().into() },
         ];
         if sqlite::run(&self.sql, schema::INSERT, values)? > 0 {
             loaded.next_seq = seq + 1;
             loaded.last_heard = Some(accept.at);
             loaded.device = loaded.device.after(&accept.device, accept.at, &entry.details);
-            return Ok(Outcome::New(seq));
+            if entry.report || said.live {
+                loaded.dialogue = dialogue;
+                loaded.spoke = true;
+            }
+            return Ok(Outcome::New { seq, reply: said.reply, live: said.live });
         }
         let row = sqlite::first(&self.sql, schema::REPLY_OF, vec![entry.key.as_str().into()])?;
-        Ok(Outcome::Duplicate(row.map(|mut columns| columns.text()).unwrap_or_default()))
+        let reply = row.map(|mut columns| columns.text()).unwrap_or_default();
+        if reply != LIVE {
+            return Ok(Outcome::Duplicate { reply, live: false });
+        }
+        // A reply with twin or commands in it is not repeated: what is due now is said.
+        let said = loaded.dialogue.say(entry, accept.at);
+        loaded.spoke |= said.live;
+        Ok(Outcome::Duplicate { reply: said.reply, live: true })
     }
 
     /// Reads what the next event needs to know. The tables must be there.
@@ -173,7 +222,9 @@ impl Inner {
             0 => device.pruned_last_heard,
             _ => Some(Time::from_millis(received)),
         };
-        Ok(Loaded { next_seq: seq.max(device.pruned_to) + 1, last_heard, device })
+        let dialogue = dialogue::read(&columns.text(), &columns.text())?;
+        let next_seq = seq.max(device.pruned_to) + 1;
+        Ok(Loaded { next_seq, last_heard, device, dialogue, spoke: false })
     }
 
     fn newest(&self) -> Result<Option<Row>> {
@@ -273,6 +324,10 @@ impl Inner {
         let Some(mut loaded) = self.loaded.take() else { return Ok(()) };
         let retention = self.settings()?.retention;
         loaded.device.alarm_at = None;
+        if loaded.dialogue.queue.prune(isolate::now(), retention) {
+            let (twin, queue) = dialogue::write(&loaded.dialogue)?;
+            sqlite::run(&self.sql, schema::WRITE_DIALOGUE, vec![twin.into(), queue.into()])?;
+        }
         let oldest = retention::by_age(&self, &mut loaded, isolate::now(), retention)?;
         let registered = loaded.device.shard.is_some();
         let next = next_alarm(registered, oldest, isolate::now(), retention);

@@ -3,7 +3,8 @@
 /// A log row costs two billed rows: itself (an integer key costs nothing more) and the index on its dedup
 /// key. That index *is* the table of seen keys, so a key lives exactly as long as its row (DESIGN.md, "Dedup
 /// key"), and dedup, sequence and row are one statement.
-pub const MIGRATIONS: &[&str] = &["
+pub const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE IF NOT EXISTS log (
     seq INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,
@@ -17,7 +18,15 @@ CREATE TABLE IF NOT EXISTS state (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     json TEXT NOT NULL
 );
-"];
+",
+    "
+CREATE TABLE IF NOT EXISTS dialogue (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    twin TEXT NOT NULL,
+    queue TEXT NOT NULL
+);
+",
+];
 
 pub const INSERT: &str = "INSERT INTO log (seq, key, received, event, data, details, reply) \
     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING";
@@ -27,7 +36,10 @@ pub const OLDEST: &str = "SELECT seq, received FROM log ORDER BY seq LIMIT 1";
 /// All that an object needs to know when it wakes, in one statement.
 pub const WAKE: &str = "SELECT coalesce((SELECT json FROM state WHERE id = 1), ''), \
     coalesce((SELECT seq FROM log ORDER BY seq DESC LIMIT 1), 0), \
-    coalesce((SELECT received FROM log ORDER BY seq DESC LIMIT 1), 0)";
+    coalesce((SELECT received FROM log ORDER BY seq DESC LIMIT 1), 0), \
+    coalesce((SELECT twin FROM dialogue WHERE id = 1), ''), \
+    coalesce((SELECT queue FROM dialogue WHERE id = 1), '')";
+pub const WRITE_DIALOGUE: &str = "INSERT OR REPLACE INTO dialogue (id, twin, queue) VALUES (1, ?, ?)";
 pub const WRITE_STATE: &str = "INSERT OR REPLACE INTO state (id, json) VALUES (1, ?)";
 /// The oldest row that stays. Looked for from the old end: what is passed over is what goes.
 pub const FIRST_SINCE: &str = "SELECT seq FROM log WHERE received >= ? ORDER BY seq LIMIT 1";

@@ -4,11 +4,10 @@ use super::{Ingress, is_kept};
 use crate::answer::Answer;
 use fieldhook_core::event::DeviceId;
 use fieldhook_core::ingest::batch::{Item, Refused, Summary};
-use fieldhook_core::log::{Entry, Outcome};
+use fieldhook_core::log::{Entry, Outcome, Plan};
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::proof::Credential;
 use fieldhook_core::quarantine;
-use fieldhook_core::reply::Reply;
 use fieldhook_core::request::Request;
 use fieldhook_core::transform;
 
@@ -65,7 +64,8 @@ fn sort(ingress: &Ingress<'_>, items: Vec<Item>) -> (Groups, RefusedItems) {
         };
         let device = event.device.clone();
         let event = transform::apply_first(&ingress.snapshot.transforms, event);
-        let entry = Entry::new(event, Some(&Reply::Empty));
+        let report = ingress.snapshot.source(&ingress.source).is_report(&event);
+        let entry = Entry::new(event, Some(Plan::Said(String::new())), report);
         match groups.iter_mut().find(|(known, _)| *known == device) {
             Some((_, entries)) => entries.push(entry),
             None => groups.push((device, vec![entry])),
@@ -80,7 +80,7 @@ async fn commit(ingress: &Ingress<'_>, groups: Groups) -> Result<Summary> {
     let mut summary = Summary::default();
     for outcomes in futures_util::future::join_all(commits).await {
         let outcomes = outcomes?;
-        let new = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::New(_))).count();
+        let new = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::New { .. })).count();
         summary.accepted += new;
         summary.duplicates += outcomes.len() - new;
     }

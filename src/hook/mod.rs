@@ -113,21 +113,21 @@ impl Ingress<'_> {
         }
         let device = event.device.clone();
         let event = transform::apply_first(&self.snapshot.transforms, event);
-        let reply = self.snapshot.source(&self.source).reply(&self.settings, &event);
-        let entry = Entry::new(event, reply.as_ref().ok());
-        let reply = reply.unwrap_or(Reply::Empty);
-        match self.commit(&device, vec![entry]).await?.into_iter().next() {
-            Some(Outcome::New(seq)) => {
-                if repeatable {
-                    edge_cache::remember(self.platform, &self.settings, &key, &reply);
-                }
-                Ok(Taken { key, reply, seq: Some(seq) })
-            }
-            Some(Outcome::Duplicate(stored)) => {
-                Ok(Taken { key, reply: Reply::from_stored(&stored), seq: None })
-            }
-            None => Err(Problem::new(Code::CommitFailed, "the device's log gave no outcome")),
+        let source = self.snapshot.source(&self.source);
+        let (plan, report) = (source.plan(&self.settings, &event), source.is_report(&event));
+        let entry = Entry::new(event, plan.ok(), report);
+        let outcome = self.commit(&device, vec![entry]).await?.into_iter().next();
+        let outcome = outcome.ok_or_else(|| Problem::new(Code::CommitFailed, "the log gave no outcome"))?;
+        let (stored, live) = outcome.reply();
+        let reply = Reply::from_stored(stored);
+        let seq = match outcome {
+            Outcome::New { seq, .. } => Some(seq),
+            Outcome::Duplicate { .. } => None,
+        };
+        if seq.is_some() && repeatable && !live {
+            edge_cache::remember(self.platform, &self.settings, &key, &reply);
         }
+        Ok(Taken { key, reply, seq })
     }
 
     /// One object call, one commit.

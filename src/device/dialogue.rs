@@ -1,0 +1,121 @@
+//! Twin and commands as applications read and write them. What a device hears of them is decided where its
+//! events are accepted.
+
+use super::{Inner, Loaded};
+use crate::isolate;
+use fieldhook_core::commands::{Queue, Request};
+use fieldhook_core::dialogue::Dialogue;
+use fieldhook_core::due::deliverable;
+use fieldhook_core::problem::{Code, Problem, Result};
+use fieldhook_core::twin::Twin;
+use std::rc::Rc;
+
+/// Reads the stored texts; both are empty where nothing was ever written.
+pub(super) fn read(twin: &str, queue: &str) -> Result<Dialogue> {
+    if twin.is_empty() {
+        return Ok(Dialogue::default());
+    }
+    Ok(Dialogue { twin: Twin::from_stored(twin)?, queue: Queue::from_stored(queue)? })
+}
+
+/// The texts to store.
+pub(super) fn write(dialogue: &Dialogue) -> Result<(String, String)> {
+    Ok((dialogue.twin.to_stored()?, dialogue.queue.to_stored()?))
+}
+
+/// `read`, `patch` or `put`; `if_match` is below zero where the caller gave no version. Answers the desired
+/// version, a space, and the twin as it is shown.
+pub(super) fn twin(
+    object: &Rc<Inner>,
+    device: &str,
+    operation: &str,
+    body: &str,
+    if_match: f64,
+) -> Result<String> {
+    let if_match = (if_match >= 0.0).then_some(if_match as u64);
+    let settings = object.settings()?;
+    let show = |twin: &Twin| {
+        let can_carry = |item: &_| deliverable(twin, item, settings.reply_framing, settings.reply_budget);
+        format!("{} {}", twin.desired_version(), twin.show(can_carry))
+    };
+    let now = isolate::now();
+    match operation {
+        "read" => Ok(show(&known(object)?.dialogue.twin)),
+        "patch" => change(object, device, |dialogue| {
+            dialogue.twin.patch_desired(body, if_match, now)?;
+            Ok(show(&dialogue.twin))
+        }),
+        "put" => change(object, device, |dialogue| {
+            dialogue.twin.put_desired(body, if_match, now)?;
+            Ok(show(&dialogue.twin))
+        }),
+        _ => Err(Problem::new(Code::Internal, "no such operation")),
+    }
+}
+
+/// `list` (body: `after limit`), `create`, `replace`, `cancel` (body: an id) or `clear`.
+pub(super) fn commands(object: &Rc<Inner>, device: &str, operation: &str, body: &str) -> Result<String> {
+    let settings = object.settings()?;
+    let (framing, budget, now) = (settings.reply_framing, settings.reply_budget, isolate::now());
+    let number = |text: &str| text.parse::<u64>().unwrap_or(0);
+    match operation {
+        "list" => {
+            let (after, limit) = body.split_once(' ').unwrap_or(("0", "100"));
+            let limit = usize::try_from(number(limit)).unwrap_or(usize::MAX);
+            Ok(known(object)?.dialogue.queue.list(number(after), limit, now))
+        }
+        "create" => {
+            let request = Request::read(body)?;
+            change(object, device, |dialogue| {
+                let id = dialogue.queue.create(request, framing, budget, now)?;
+                Ok(dialogue.queue.get(id)?.show(now))
+            })
+        }
+        "replace" => {
+            let requests = Request::read_all(body)?;
+            change(object, device, |dialogue| {
+                let ids = dialogue.queue.replace(requests, framing, budget, now)?;
+                let before = ids.first().map_or(0, |id| id.saturating_sub(1));
+                Ok(dialogue.queue.list(before, ids.len(), now))
+            })
+        }
+        "cancel" => {
+            known(object)?;
+            change(object, device, |dialogue| Ok(dialogue.queue.cancel(number(body), now)?.show(now)))
+        }
+        "clear" => {
+            known(object)?;
+            change(object, device, |dialogue| {
+                Ok(format!(r#"{{"ok":true,"cancelled":{}}}"#, dialogue.queue.cancel_all(now)))
+            })
+        }
+        _ => Err(Problem::new(Code::Internal, "no such operation")),
+    }
+}
+
+/// Reading makes nothing: a device that was never heard of stays unknown.
+fn known(object: &Inner) -> Result<Loaded> {
+    object.known()?.ok_or_else(|| Problem::new(Code::UnknownDevice, "nothing is known of this device"))
+}
+
+/// Writing makes a device, if there is none: what is wanted of it can be said before it is first heard.
+fn change(
+    object: &Rc<Inner>,
+    device: &str,
+    change: impl FnOnce(&mut Dialogue) -> Result<String>,
+) -> Result<String> {
+    let mut loaded = object.open()?;
+    let before = loaded.device.clone();
+    let answer = match change(&mut loaded.dialogue) {
+        Ok(answer) => answer,
+        Err(problem) => {
+            // Nothing has changed, and nothing was made.
+            return Err(problem);
+        }
+    };
+    loaded.spoke = true;
+    loaded.device.device = device.to_owned();
+    object.arm(&mut loaded.device, isolate::now(), object.settings()?.retention)?;
+    object.keep(loaded, &before)?;
+    Ok(answer)
+}
