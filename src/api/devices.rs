@@ -60,7 +60,8 @@ async fn list(call: &Call<'_>) -> Result<Answer> {
     struct Device {
         id: String,
         name: String,
-        first_heard: String,
+        /// `null` for a device that was written to and never heard.
+        first_heard: Option<String>,
     }
     let limit = match call.request.query_value("limit") {
         Some(_) => limit(call.request)?,
@@ -82,7 +83,11 @@ async fn list(call: &Call<'_>) -> Result<Answer> {
     let next = more.then(|| devices.last().map(|(id, _)| id.clone())).flatten();
     let shown: Vec<Device> = devices
         .into_iter()
-        .map(|(id, first)| Device { name: id.clone(), id, first_heard: Time::from_millis(first).to_string() })
+        .map(|(id, first)| Device {
+            name: id.clone(),
+            id,
+            first_heard: (first > 0).then(|| Time::from_millis(first).to_string()),
+        })
         .collect();
     let answer = Answer::json(200, serde_json::to_string(&shown).unwrap_or_default());
     Ok(match next {

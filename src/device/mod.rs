@@ -241,6 +241,10 @@ impl Inner {
             return Ok(None);
         }
         let loaded = self.load()?;
+        if loaded.device.device.is_empty() {
+            // A write that was refused made the tables, and nothing else.
+            return Ok(None);
+        }
         self.loaded.replace(Some(loaded.clone()));
         Ok(Some(loaded))
     }

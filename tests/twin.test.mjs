@@ -1,0 +1,167 @@
+// What applications want of a device, told to it in replies until it says that it is so.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { anEvent, assertProblem, clientOf } from "./support/client.mjs";
+import { ADMIN, startWorker } from "./support/worker.mjs";
+
+describe("the twin", () => {
+  let worker, client;
+  before(async () => {
+    worker = await startWorker();
+    client = clientOf(worker);
+  });
+  after(() => worker.stop());
+
+  const twinOf = async (id) => (await client.read("GET", `/v1/devices/${id}/twin`)).body;
+  const patch = (id, body) => client.admin("PATCH", `/v1/devices/${id}/twin`, body);
+  const command = (id, body) => client.admin("POST", `/v1/devices/${id}/commands`, body);
+  /** What a device hears when it publishes. */
+  const hear = async (coreid, fields) => {
+    const { text } = await client.accepted(anEvent({ coreid, ...fields }));
+    return text === "" ? undefined : JSON.parse(text);
+  };
+  const report = (coreid, state) => hear(coreid, { event: "fieldhook/report", data: JSON.stringify(state) });
+
+  test("a desired value is told until the device reports it", async () => {
+    const answer = await patch("lamp", { interval: 60 });
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(answer.headers.get("etag"), '"1"');
+    assert.deepEqual(await hear("lamp"), { v: 1, d: { interval: 60 } });
+    assert.deepEqual(await hear("lamp"), { v: 1, d: { interval: 60 } });
+    assert.equal(await report("lamp", { interval: 60, _v: 1 }), undefined);
+    assert.equal(await hear("lamp"), undefined);
+    const { desired, reported, versions, delta } = await twinOf("lamp");
+    assert.deepEqual([desired, reported, delta], [{ interval: 60 }, { interval: 60 }, {}]);
+    assert.deepEqual(versions, { desired: 1, reported: 1 });
+  });
+
+  test("a repeat hears what is due by then, not what was due before", async () => {
+    await patch("repeats", { a: 1 });
+    const event = anEvent({ coreid: "repeats" });
+    const first = await client.accepted(event);
+    await patch("repeats", { b: 2 });
+    const second = await client.accepted(event);
+    assert.deepEqual([first.duplicate, JSON.parse(first.text).d], [false, { a: 1 }]);
+    assert.deepEqual([second.duplicate, JSON.parse(second.text).d], [true, { a: 1, b: 2 }]);
+  });
+
+  test("a deleted key is told as null until the device lacks it", async () => {
+    await patch("deletes", { mode: "eco" });
+    await report("deletes", { mode: "eco", own: 1, _v: 1 });
+    await patch("deletes", { mode: null });
+    assert.deepEqual(await hear("deletes"), { v: 2, d: { mode: null } });
+    assert.equal(await report("deletes", { mode: null, _v: 2 }), undefined);
+    assert.deepEqual((await twinOf("deletes")).reported, { own: 1 });
+  });
+
+  test("an If-Match that is stale changes nothing", async () => {
+    await patch("etag", { a: 1 });
+    const stale = await worker.fetch("/v1/devices/etag/twin", {
+      method: "PUT",
+      headers: { authorization: `Bearer ${ADMIN}`, "if-match": '"7"' },
+      body: "{}",
+    });
+    assert.equal(stale.status, 409);
+    assert.equal((await stale.json()).code, "version-conflict");
+    assert.deepEqual((await twinOf("etag")).desired, { a: 1 });
+  });
+
+  test("what is too large or too deep is refused by its code", async () => {
+    assertProblem(await patch("bounds", { big: "x".repeat(9_000) }), 413, { code: "twin-too-large" });
+    const deep = JSON.parse('{"a":'.repeat(12) + "1" + "}".repeat(12));
+    assertProblem(await patch("bounds", deep), 400, { code: "twin-too-deep" });
+    assertProblem(await client.read("GET", "/v1/devices/bounds/twin"), 404, { code: "unknown-device" });
+  });
+
+  test("a twin larger than one reply arrives over several", async () => {
+    const wanted = Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`key-${n}`, "x".repeat(20)]));
+    await patch("large", wanted);
+    const state = {};
+    for (let turn = 0; turn < 10 && Object.keys(state).length < 40; turn++) {
+      const { d, v, more } = await hear("large");
+      assert.ok((v === undefined) === (more === 1), JSON.stringify({ v, more }));
+      Object.assign(state, d);
+      await report("large", { ...d, ...(v && { _v: v }) });
+    }
+    assert.deepEqual(state, wanted);
+    assert.deepEqual((await twinOf("large")).delta, {});
+  });
+
+  test("commands are told in order, acknowledged, and counted", async () => {
+    for (let n = 1; n <= 21; n++) {
+      const made = await command("worker", { name: `step-${n}`, args: { n, pad: "x".repeat(30) } });
+      assert.equal(made.status, 201, made.text);
+    }
+    const done = [];
+    for (let turn = 0; turn < 12 && done.length < 21; turn++) {
+      const { c } = (await report("worker", { _ack: done })) ?? { c: [] };
+      done.push(...c.map(({ id }) => id));
+    }
+    await report("worker", { _ack: done });
+    assert.deepEqual(
+      done,
+      Array.from({ length: 21 }, (_, n) => n + 1),
+    );
+    const { commands } = (await client.read("GET", "/v1/devices/worker/commands")).body;
+    assert.ok(
+      commands.every(({ state }) => state === "acked"),
+      JSON.stringify(commands),
+    );
+  });
+
+  test("the 51st waiting command is refused, and one that fits no reply too", async () => {
+    for (let n = 0; n < 50; n++) assert.equal((await command("full", { name: "x" })).status, 201);
+    assertProblem(await command("full", { name: "x" }), 409, { code: "queue-full" });
+    const large = await command("other", { name: "x", args: "x".repeat(600) });
+    assertProblem(large, 413, { code: "command-too-large" });
+    assert.equal((await client.admin("DELETE", "/v1/devices/full/commands")).status, 200);
+    assert.equal((await command("full", { name: "x" })).status, 201);
+  });
+
+  test("a template says what is due where it names it, and a repeat of it is composed anew", async () => {
+    await client.define("/v1/sources/due", { responseTemplate: "ok {{{FIELDHOOK_DUE}}}" });
+    await patch("templated", { a: 1 });
+    const event = anEvent({ coreid: "templated" });
+    const to = { to: "/hook/due" };
+    assert.equal((await client.accepted(event, to)).text, 'ok {"v":1,"d":{"a":1}}');
+    await report("templated", { a: 1, _v: 1 });
+    assert.equal((await client.accepted(event, to)).text, "ok ");
+  });
+
+  test("a source names events of its own by which devices report", async () => {
+    await client.define("/v1/sources/states", { reportEvents: ["state"] });
+    await client.accepted(anEvent({ coreid: "named", event: "state", data: '{"on":true}' }), {
+      to: "/hook/states",
+    });
+    assert.deepEqual((await twinOf("named")).reported, { on: true });
+  });
+
+  test("another source's token reaches no twin of a device", async () => {
+    await client.define("/v1/sources/own", { tokens: ["a-token-of-its-own"] });
+    await patch("private", { a: 1 });
+    const response = await client.publish(anEvent({ coreid: "private" }), { to: "/hook/own" });
+    assert.equal(response.status, 401);
+    const reading = await client.publish(anEvent({ coreid: "private" }), { token: "a-token-of-its-own" });
+    assert.equal(reading.status, 401);
+    assert.deepEqual((await twinOf("private")).reported, {});
+  });
+
+  test("reading makes no device, writing does, and deleting ends it", async () => {
+    assertProblem(await client.read("GET", "/v1/devices/nobody/twin"), 404, { code: "unknown-device" });
+    assert.equal((await client.read("GET", "/v1/devices/nobody")).status, 404);
+    await patch("wanted", { a: 1 });
+    assert.equal((await client.read("GET", "/v1/devices/wanted")).body.id, "wanted");
+    assert.equal((await client.admin("DELETE", "/v1/devices/wanted")).status, 200);
+    assert.equal((await client.read("GET", "/v1/devices/wanted/twin")).status, 404);
+  });
+
+  test("what was told and what was reported outlives the engine", async () => {
+    await patch("lasting", { a: 1, b: 2 });
+    await report("lasting", { a: 1 });
+    await worker.kill();
+    await worker.restart();
+    assert.deepEqual(await hear("lasting"), { v: 1, d: { b: 2 } });
+    assert.deepEqual((await twinOf("lasting")).reported, { a: 1 });
+  });
+});
