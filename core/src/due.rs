@@ -236,19 +236,19 @@ impl Draft {
         }
     }
 
-    /// All leaves but for some deletions that were never reported, those of the highest versions: what is in
-    /// is then complete up to some version. Without it, deletions that do not fit one reply would never be
-    /// confirmed.
+    /// All leaves but for some deletions, those of the highest versions: what is in is then complete up to
+    /// some version. A device that reports what it has cannot report what it lacks, so that without a `v`
+    /// deletions that do not fit one reply would never be confirmed.
     fn take_leaves_up_to_a_version(&mut self, items: &[&Item]) -> bool {
-        let (mut unseen, seen): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|item| item.unseen);
-        unseen.sort_by_key(|item| item.version);
-        for item in seen {
+        let (mut deletions, values): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|item| item.deletion);
+        deletions.sort_by_key(|item| item.version);
+        for item in values {
             self.push_leaf(item);
         }
         self.complete = true;
         let frame = format!("\"v\":{},\"d\":{{}},", self.version).len();
         let mut taken = 0;
-        for item in &unseen {
+        for item in &deletions {
             let frame = if self.leaves.is_empty() { frame } else { 0 };
             if self.size() + frame + self.delta.cost(&item.path, &item.value) > self.limit {
                 break;
@@ -256,7 +256,7 @@ impl Draft {
             self.push_leaf(item);
             taken += 1;
         }
-        let (taken, later) = unseen.split_at(taken);
+        let (taken, later) = deletions.split_at(taken);
         match (taken.last(), later.first()) {
             (Some(last), Some(next)) if self.size() <= self.limit => {
                 if last.version == next.version {

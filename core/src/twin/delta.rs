@@ -23,8 +23,8 @@ pub struct Item {
     pub version: u64,
     /// When a reply last carried it.
     pub sent: Option<Time>,
-    /// A deletion of something that was never reported: only a `_v` can confirm it.
-    pub unseen: bool,
+    /// A key that is to be deleted.
+    pub deletion: bool,
 }
 
 /// What a reply carries, for [`Twin::mark_sent`].
@@ -143,7 +143,7 @@ impl Walk<'_> {
             }
             What::Gone => {
                 if news || reported.is_some() {
-                    self.push(node, "null", reported.is_none());
+                    self.push(node, "null", true);
                 }
             }
             What::Object => {
@@ -158,13 +158,13 @@ impl Walk<'_> {
         }
     }
 
-    fn push(&mut self, node: &Node, value: &str, unseen: bool) {
+    fn push(&mut self, node: &Node, value: &str, deletion: bool) {
         self.items.push(Item {
             path: self.path.clone(),
             value: value.to_owned(),
             version: node.version,
             sent: node.sent,
-            unseen,
+            deletion,
         });
     }
 }

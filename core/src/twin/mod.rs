@@ -1,8 +1,8 @@
 //! The device twin: what applications desire of a device and what the device reports of itself
 //! (DESIGN.md, "Device twin and commands").
 //!
-//! `desired` is a tree of [`node`]s that remember versions and tombstones, `reported` is a plain
-//! [`document`]. [`report`] takes in what a device says, [`delta`] says what is due to it.
+//! `desired` is a tree that remembers versions and tombstones (`node`), `reported` a plain document
+//! (`document`). `report` takes in what a device says, `delta` says what is due to it.
 //!
 //! Not here: commands ([`crate::commands`]), and what of all this goes into one reply ([`crate::due`]).
 //!
@@ -16,8 +16,8 @@
 //! for [`IN_FLIGHT`] after one no reply carries `v` if something has been written in between.
 //!
 //! A value that has arrived is reported, so a delta larger than one reply shrinks with each report until the
-//! rest is complete. A deletion of what was never reported is confirmed by `_v` alone; where those do not fit
-//! one reply, the ones that are left out move to a version of their own, and `v` says the one before.
+//! rest is complete. A deletion shows in no report but by `_v`; where the deletions do not fit one reply, the
+//! ones that are left out move to a version of their own, and `v` says the one before.
 //!
 //! What cannot be seen from here, a device must keep to: after it lost its state it reports before it
 //! publishes anything else, and takes no reply to what it published before. The loss itself shows in a `_v`

@@ -165,6 +165,7 @@ impl Twin {
         let mut settle = Settle {
             at,
             v: self.applied.map_or(0, |applied| applied.v),
+            claimed_at: self.applied.map_or(at, |applied| applied.at),
             newest: newest.is_some(),
             lost,
             // A device that claims no version cannot claim a wrong one: if it holds something else after
@@ -178,7 +179,7 @@ impl Twin {
         };
         let said = Patch::Object(said.unwrap_or_default());
         settle.nodes(&mut self.desired, Said::Value(&said));
-        let gone = std::mem::take(&mut settle.gone);
+        let (gone, claimed_at) = (std::mem::take(&mut settle.gone), settle.claimed_at);
         if gone.is_empty() {
             return;
         }
@@ -188,7 +189,10 @@ impl Twin {
         }
         // Also where nothing was reported yet: a report from before must not make these keys.
         let tops: BTreeSet<&String> = gone.iter().filter_map(|path| path.first()).collect();
-        self.heard.extend(tops.into_iter().map(|top| (top.clone(), at)));
+        for top in tops {
+            let heard = self.heard.entry(top.clone()).or_insert(claimed_at);
+            *heard = claimed_at.max(*heard);
+        }
         self.forget_times();
     }
 }
@@ -227,8 +231,9 @@ impl<'a> Said<'a> {
 /// One pass over the desired keys after a report.
 struct Settle<'a> {
     at: Time,
-    /// The newest `_v`.
+    /// The newest `_v`, and when it was published.
     v: u64,
+    claimed_at: Time,
     /// This report is the one that says so.
     newest: bool,
     /// The device has lost what it had applied.
@@ -323,11 +328,15 @@ impl Settle<'_> {
         !present && node.doubt.is_none() && (said.anything() || told)
     }
 
-    /// Whether a key that is not in a report is not on the device: the report says that the version is
-    /// applied in which it was deleted, and nothing newer says otherwise.
+    /// Whether the device has deleted a key that was deleted in a version it claims to have applied: nothing
+    /// that it said in that report or later says otherwise.
     fn proves_deletion(&self, said: Said<'_>) -> bool {
-        let heard_since = || self.path.first().and_then(|top| self.heard.get(top)) > Some(&self.at);
-        self.newest && self.whole && !said.anything() && !heard_since()
+        let heard = self.path.first().and_then(|top| self.heard.get(top));
+        if self.newest {
+            self.whole && !said.anything() && heard <= Some(&self.claimed_at)
+        } else {
+            heard < Some(&self.claimed_at)
+        }
     }
 
     fn is_after(&self, doubt: Time) -> bool {
