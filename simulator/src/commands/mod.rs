@@ -1,0 +1,27 @@
+//! The commands. They do the I/O; what to do is decided in the modules beside this folder.
+
+mod options;
+mod publish;
+mod webhook;
+
+use clap::Subcommand;
+use std::process::ExitCode;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Send one event through a webhook definition, and print what Particle would publish
+    Publish(Box<publish::Arguments>),
+}
+
+/// Why a command could not do what it was asked, in words for its user.
+pub type Stop = String;
+
+impl Command {
+    /// # Errors
+    /// What was asked for wrongly.
+    pub async fn run(self) -> Result<ExitCode, Stop> {
+        match self {
+            Command::Publish(arguments) => arguments.run().await,
+        }
+    }
+}
