@@ -36,6 +36,8 @@ pub enum NoRequest {
     Url(BadUrl),
     /// A header's name or value cannot stand in a request.
     Header(String),
+    /// The server is another machine, and nobody said that it may be called.
+    Remote(String),
 }
 
 impl fmt::Display for NoRequest {
@@ -45,6 +47,9 @@ impl fmt::Display for NoRequest {
             NoRequest::Url(error) => write!(f, "{error}"),
             // As Node says it, in which Particle's webhooks are written by the look of their errors.
             NoRequest::Header(name) => write!(f, "Invalid character in header content [{name:?}]"),
+            NoRequest::Remote(server) => {
+                write!(f, "{server} is not this machine: --allow-remote if you may send traffic there")
+            }
         }
     }
 }

@@ -3,7 +3,6 @@
 use super::Stop;
 use crate::definition::{Webhook, fill_placeholders};
 use crate::render::Overrides;
-use crate::target::Target;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,18 +54,6 @@ impl HookOptions {
     pub fn limit(&self) -> Duration {
         Duration::from_millis(self.timeout)
     }
-
-    /// # Errors
-    /// The target is another machine, and nobody said that it may be called.
-    pub fn permit(&self, target: &Target) -> Result<(), Stop> {
-        if self.allow_remote || target.is_loopback() {
-            return Ok(());
-        }
-        Err(format!(
-            "{} is not this machine: --allow-remote if you may send traffic there",
-            target.authority()
-        ))
-    }
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -77,7 +64,6 @@ fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 /// A share between 0 and 1.
-#[cfg(test)]
 pub fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),

@@ -8,11 +8,12 @@ use crate::chance::Chance;
 use crate::clock::{Clock, wall};
 use crate::event::{Event, new_id};
 use crate::http::client::Client;
-use crate::render::request;
+use crate::render::{NoRequest, request};
 use clap::Args;
 use fieldhook_core::clock::Time;
 use std::io::Write;
 use std::process::ExitCode;
+use tokio::sync::watch;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -73,14 +74,15 @@ impl Arguments {
         let seed =
             self.seed.unwrap_or_else(|| wall().millis().unsigned_abs() ^ u64::from(std::process::id()));
         let mut chance = Chance::new(seed, 0);
-        let overrides = self.hook.overrides();
         let first = self.event(&mut chance);
         if self.dry_run {
-            let request = request(&hook, &first, &overrides).map_err(|why| why.to_string())?;
+            let request = request(&hook, &first, &self.hook.overrides()).map_err(|why| why.to_string())?;
             return written(&String::from_utf8_lossy(&request.bytes())).map(|()| ExitCode::SUCCESS);
         }
+        // Ctrl-C ends this command where it stands.
+        let (_keep, never) = watch::channel(false);
         let client = Client::new(self.hook.limit());
-        let sender = Sender::new(hook, overrides, client, Clock::new(self.time_scale), true);
+        let sender = Sender::new(&self.hook, hook, client, Clock::new(self.time_scale), true, never);
         let events = std::iter::once(first).chain((1..self.repeat).map(|_| self.event(&mut chance)));
         let mut code = ExitCode::SUCCESS;
         let mut dice = Chance::new(seed, 1);
@@ -112,10 +114,9 @@ impl Arguments {
             let lines: String = publications.iter().map(|p| shown(p, wall()) + "\n").collect();
             written(&lines)
         };
-        let request = request(&sender.hook, &event, &sender.overrides);
-        if let Ok(request) = &request {
-            // A definition's URL is a template: each event's own target is looked at.
-            self.hook.permit(&request.target)?;
+        let request = sender.request(&event);
+        if let Err(why @ NoRequest::Remote(_)) = request {
+            return Err(why.to_string());
         }
         written(&format!("{}\n", shown_event(&event)))?;
         let request = match request {

@@ -1,13 +1,16 @@
 //! One webhook at work: throttled, sent, answered.
 
+use super::options::HookOptions;
 use crate::answer::Outcome;
 use crate::clock::Clock;
 use crate::definition::Webhook;
+use crate::event::Event;
 use crate::http::client::Client;
 use crate::http::request::Request;
-use crate::render::Overrides;
+use crate::render::{NoRequest, Overrides, request};
 use crate::throttle::{Decision, Skipped, Throttle, after_skip};
 use std::sync::{Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// What sending needs, shared by everything that sends.
 pub struct Sender {
@@ -15,14 +18,44 @@ pub struct Sender {
     pub overrides: Overrides,
     pub client: Client,
     pub clock: Clock,
+    /// Whether other machines may be called.
+    allow_remote: bool,
     throttle: Option<Mutex<Throttle>>,
+    /// Once it is true, no retry is waited for.
+    stop: watch::Receiver<bool>,
 }
 
 impl Sender {
     /// `throttled`: whether a failing host is spared, as Particle does.
-    pub fn new(hook: Webhook, overrides: Overrides, client: Client, clock: Clock, throttled: bool) -> Self {
-        let throttle = throttled.then(Mutex::default);
-        Sender { hook, overrides, client, clock, throttle }
+    pub fn new(
+        options: &HookOptions,
+        hook: Webhook,
+        client: Client,
+        clock: Clock,
+        throttled: bool,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Sender {
+            hook,
+            overrides: options.overrides(),
+            client,
+            clock,
+            allow_remote: options.allow_remote,
+            throttle: throttled.then(Mutex::default),
+            stop,
+        }
+    }
+
+    /// The request for an event. A definition's URL is a template, so each one's target is looked at.
+    ///
+    /// # Errors
+    /// Why there is none, or why it may not be sent.
+    pub fn request(&self, event: &Event) -> Result<Request, NoRequest> {
+        let request = request(&self.hook, event, &self.overrides)?;
+        if self.allow_remote || request.target.is_loopback() {
+            return Ok(request);
+        }
+        Err(NoRequest::Remote(request.target.authority()))
     }
 
     /// Sends once, unless the host is to be spared.
@@ -52,7 +85,13 @@ impl Sender {
             }
             let now = self.clock.now();
             match after_skip(*first_skip.get_or_insert(now), retries) {
-                Skipped::RetryAt(at) => self.clock.sleep(at.saturating_sub(now)).await,
+                Skipped::RetryAt(at) => {
+                    let mut stop = self.stop.clone();
+                    tokio::select! {
+                        () = self.clock.sleep(at.saturating_sub(now)) => {}
+                        Ok(_) = stop.wait_for(|stop| *stop) => return outcome,
+                    }
+                }
                 Skipped::Dropped => return outcome,
             }
             retries += 1;

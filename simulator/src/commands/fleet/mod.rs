@@ -1,0 +1,201 @@
+//! `fleet`: virtual devices that publish, report, obey and acknowledge, and a table of what became of it.
+
+mod life;
+mod tally;
+mod verify;
+
+use super::Stop;
+use super::options::{HookOptions, duration, positive, share};
+use super::webhook::Sender;
+use crate::clock::{Clock, Millis, wall};
+use crate::device::{Device, Habits, REPORT};
+use crate::event::Event;
+use crate::http::client::Client;
+use crate::target::Target;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use life::{World, live};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tally::Tally;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    hook: HookOptions,
+    /// How many devices
+    #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    devices: u64,
+    /// Name of the events with measurements
+    #[arg(long, default_value = "temperature")]
+    event: String,
+    /// Mean time between two turns of a device; `interval` in its twin, in seconds, wins
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    every: Millis,
+    /// End after this time; until Ctrl-C by default
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    time: Option<Millis>,
+    /// End after this many turns of each device
+    #[arg(long)]
+    turns: Option<u64>,
+    /// Share of turns with several events at once
+    #[arg(long, value_name = "SHARE", default_value = "0.05", value_parser = share)]
+    bursts: f64,
+    /// Share of events sent again later, with the same id
+    #[arg(long, value_name = "SHARE", default_value = "0.03", value_parser = share)]
+    retransmits: f64,
+    /// Share of events sent twice at once
+    #[arg(long, value_name = "SHARE", default_value = "0.02", value_parser = share)]
+    duplicates: f64,
+    /// Share of events that no server can accept
+    #[arg(long, value_name = "SHARE", default_value = "0.01", value_parser = share)]
+    malformed: f64,
+    /// Share of turns with a report although nothing has changed
+    #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = share)]
+    reports: f64,
+    /// Share of reply parts that do not arrive
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
+    lose: f64,
+    /// The devices are in this product
+    #[arg(long, value_name = "ID")]
+    product: Option<String>,
+    /// Decides ids, measurements and every mishap; random by default
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Let pauses pass this many times faster
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = positive)]
+    time_scale: f64,
+    /// Keep sending to a host with too many errors, which Particle would not
+    #[arg(long)]
+    no_throttle: bool,
+    /// At the end, read every device's history, and count what was acknowledged and is not there
+    #[arg(long, requires = "read_token")]
+    verify: bool,
+    /// A token for reading
+    #[arg(long, env = "FIELDHOOK_READ_TOKEN", hide_env_values = true)]
+    read_token: Option<String>,
+}
+
+impl Arguments {
+    /// Exit code 0 unless events were lost or kept twice.
+    pub async fn run(self) -> Result<ExitCode, Stop> {
+        let seed = self.seed.unwrap_or_else(|| wall().millis().unsigned_abs());
+        // A webhook is for one prefix; a fleet stands behind one for each, all of them alike.
+        let hook = self.hook.webhook(REPORT)?;
+        if hook.disabled {
+            return Err("the webhook is disabled".into());
+        }
+        let client = Client::keeping(self.hook.limit());
+        let (stop, stopped) = watch::channel(false);
+        let clock = Clock::new(self.time_scale);
+        let sender = Sender::new(&self.hook, hook, client, clock, !self.no_throttle, stopped.clone());
+        let base = sender.request(&probe()).map_err(|why| why.to_string())?.target;
+        let world = Arc::new(World {
+            sender,
+            tally: Mutex::default(),
+            acknowledged: Mutex::default(),
+            every: self.every,
+            turns: self.turns,
+            lose: self.lose,
+            seed,
+            grace: self.hook.limit() + Duration::from_secs(1),
+            product: self.product.clone(),
+        });
+        let mut lives = JoinSet::new();
+        for number in 0..self.devices {
+            let device = Device::new(number, seed, self.event.clone(), self.habits());
+            lives.spawn(live(Arc::clone(&world), device, number, stopped.clone()));
+        }
+        self.watch(&world, &mut lives, &stop, seed).await;
+        self.finish(&world, &base).await
+    }
+
+    /// Shows how it goes until all devices are through, or the time is up, or the user has seen enough.
+    async fn watch(&self, world: &World, lives: &mut JoinSet<()>, stop: &watch::Sender<bool>, seed: u64) {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+            bar.set_style(style);
+        }
+        eprintln!("{} devices, seed {seed}; Ctrl-C ends", self.devices);
+        let time = self.time.map_or(Duration::MAX, |time| world.sender.clock.real(time));
+        let mut end = std::pin::pin!(sleep(time));
+        let mut tick = tokio::time::interval(Duration::from_millis(200));
+        let mut ending = false;
+        loop {
+            tokio::select! {
+                done = lives.join_next() => if done.is_none() { break },
+                _ = tick.tick() => {
+                    world.count(|tally| bar.set_message(tally.line()));
+                    bar.tick();
+                }
+                () = &mut end, if !ending => {
+                    ending = true;
+                    stop.send_replace(true);
+                }
+                _ = tokio::signal::ctrl_c() => {
+                    if ending {
+                        // Asked twice: what is under way is not waited for.
+                        break;
+                    }
+                    ending = true;
+                    stop.send_replace(true);
+                }
+            }
+        }
+        bar.finish_and_clear();
+    }
+
+    async fn finish(&self, world: &World, base: &Target) -> Result<ExitCode, Stop> {
+        let verified = match &self.read_token {
+            Some(token) if self.verify => {
+                let acknowledged = world.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                Some(verify::verify(&world.sender.client, base, token, &acknowledged).await)
+            }
+            _ => None,
+        };
+        // The table is shown also where the log could not be read.
+        let (verified, failed) = match verified.transpose() {
+            Ok(verified) => (verified, None),
+            Err(why) => (None, Some(why)),
+        };
+        let sound = verified.as_ref().is_none_or(|verified| verified.lost == 0 && verified.kept_twice == 0);
+        world.count(|tally: &mut Tally| print!("{}", tally.table(verified.as_ref()).text()));
+        match failed {
+            Some(why) => Err(why),
+            None if sound => Ok(ExitCode::SUCCESS),
+            None => Ok(ExitCode::FAILURE),
+        }
+    }
+
+    fn habits(&self) -> Habits {
+        Habits {
+            bursts: self.bursts,
+            retransmits: self.retransmits,
+            duplicates: self.duplicates,
+            malformed: self.malformed,
+            reports: self.reports,
+        }
+    }
+}
+
+/// A time that is too far away to come is not waited for.
+async fn sleep(time: Duration) {
+    if time == Duration::MAX { std::future::pending().await } else { tokio::time::sleep(time).await }
+}
+
+/// An event to see where a definition's requests go.
+fn probe() -> Event {
+    Event {
+        id: String::new(),
+        name: REPORT.to_owned(),
+        data: String::new(),
+        device: "3f002b000000000000000000".to_owned(),
+        published_at: wall(),
+        product_id: None,
+        user_id: None,
+        firmware: None,
+    }
+}
