@@ -131,6 +131,8 @@ impl Arguments {
             bar.set_style(style);
         }
         let mut tick = tokio::time::interval(Duration::from_millis(200));
+        // Kept over the turns of the loop, or one that comes between two of them is missed.
+        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         let mut ending = false;
         loop {
             tokio::select! {
@@ -140,7 +142,8 @@ impl Arguments {
                     bar.set_position(measured.latency.len());
                     bar.set_message(format!("p99 {}", millis(measured.latency.value_at_percentile(99.0))));
                 }
-                _ = tokio::signal::ctrl_c() => {
+                _ = &mut interrupt => {
+                    interrupt.set(tokio::signal::ctrl_c());
                     if ending {
                         break;
                     }

@@ -123,6 +123,8 @@ impl Arguments {
         let time = self.time.map_or(Duration::MAX, |time| world.sender.clock.real(time));
         let mut end = std::pin::pin!(sleep(time));
         let mut tick = tokio::time::interval(Duration::from_millis(200));
+        // Kept over the turns of the loop, or one that comes between two of them is missed.
+        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         let mut ending = false;
         loop {
             tokio::select! {
@@ -135,7 +137,8 @@ impl Arguments {
                     ending = true;
                     stop.send_replace(true);
                 }
-                _ = tokio::signal::ctrl_c() => {
+                _ = &mut interrupt => {
+                    interrupt.set(tokio::signal::ctrl_c());
                     if ending {
                         // Asked twice: what is under way is not waited for.
                         break;
