@@ -35,9 +35,9 @@ await main(async () => {
 async function testCore(toolchain) {
   const env = { ...(await nativeEnv(toolchain)), CARGO_TARGET_DIR: NATIVE_TARGET };
   return runner(
-    "core, natively",
+    "core and simulator, natively",
     "cargo",
-    ["test", "--package", "fieldhook-core", "--locked"],
+    ["test", "--package", "fieldhook-core", "--package", "simulator", "--locked"],
     env,
     cargoCounts,
   );

@@ -87,8 +87,11 @@ pub fn request(hook: &Webhook, event: &Event, overrides: &Overrides) -> Result<R
         let mut custom = custom_headers(&hook.headers, context)?;
         let mut authorization = authorization(hook.auth.as_ref(), context)?;
         if let Some(token) = &overrides.token {
-            custom.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
-            authorization = Some(format!("Bearer {token}"));
+            let bearer = format!("Bearer {token}");
+            match custom.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
+                Some((_, value)) => *value = bearer,
+                None => authorization = Some(bearer),
+            }
         }
         let headers = headers(custom, &target, authorization, body.as_ref())?;
         let body = body.map(|body| body.text.into_bytes());

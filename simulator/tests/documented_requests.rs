@@ -202,3 +202,25 @@ fn a_value_cannot_end_a_header() {
         assert_eq!(why.to_string(), r#"Invalid character in header content ["X-Data"]"#);
     }
 }
+
+#[test]
+fn what_the_user_says_takes_the_place_of_what_the_definition_says() {
+    let definition =
+        r#"{"event":"demo","url":"http://h/","headers":{"AUTHORIZATION":"old","X-Key":"{{{KEY}}}"}}"#;
+    let overrides = Overrides {
+        url: Some("http://127.0.0.1/hook?x=1".into()),
+        token: Some("new".into()),
+        variables: vec![("KEY".into(), "secret".into())],
+    };
+    let request = request(&Webhook::parse(definition).unwrap(), &event("demo", ""), &overrides).unwrap();
+    let text = String::from_utf8(request.bytes()).unwrap();
+    let head = [
+        "POST /hook?x=1 HTTP/1.1",
+        "AUTHORIZATION: Bearer new",
+        "X-Key: secret",
+        AGENT,
+        "host: 127.0.0.1",
+        "",
+    ];
+    assert!(text.starts_with(&lines(&head)), "{text}");
+}
