@@ -45,11 +45,12 @@ pub enum Kind {
 }
 
 impl Outcome {
-    /// Whether it counts against the host: 4xx, 5xx, and no answer (Particle docs, "Limits"). A request that
-    /// was never made says nothing about the host.
+    /// Whether it counts against the host: 4xx, 5xx, and no answer (Particle docs, "Limits"). A redirect counts
+    /// neither way, and a request that was never made says nothing about the host.
     pub fn counts(&self) -> Option<bool> {
         match self {
-            Outcome::Answered(response) => Some(!is_success(response.status)),
+            Outcome::Answered(response) if is_success(response.status) => Some(false),
+            Outcome::Answered(response) => (400..600).contains(&response.status).then_some(true),
             Outcome::Failed(_) => Some(true),
             Outcome::NotMade(_) | Outcome::Skipped => None,
         }
@@ -246,6 +247,14 @@ mod tests {
         assert_eq!(failed(Failure::AnswerTimeout), [sent.clone(), error("ESOCKETTIMEDOUT")]);
         assert_eq!(failed(Failure::Reset), [sent, error("read ECONNRESET")]);
         assert_eq!(published(&hook, &Outcome::Skipped), [error(SLEEPING)]);
+    }
+
+    #[test]
+    fn only_errors_and_successes_count_for_the_host() {
+        let counts = |status| answered(status, "").counts();
+        assert_eq!([204, 302, 404, 503].map(counts), [Some(false), None, Some(true), Some(true)]);
+        assert_eq!(Outcome::Failed(Failure::AnswerTimeout).counts(), Some(true));
+        assert_eq!(Outcome::Skipped.counts(), None);
     }
 
     #[test]
