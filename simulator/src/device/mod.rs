@@ -10,6 +10,7 @@ mod twin;
 use crate::chance::Chance;
 use crate::clock::Millis;
 use crate::event::new_id;
+use fieldhook_core::clock::Time;
 use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
 use twin::Twin;
@@ -42,6 +43,8 @@ pub struct Publish {
     pub id: String,
     pub name: String,
     pub data: String,
+    /// When the device said it; sent again, it is as old as it was.
+    pub published_at: Time,
     /// It has been sent before.
     pub again: bool,
     /// It goes out twice at once.
@@ -125,12 +128,14 @@ impl Device {
     }
 
     /// What the device publishes in this turn.
-    pub fn turn(&mut self) -> Vec<Publish> {
+    pub fn turn(&mut self, now: Time) -> Vec<Publish> {
         let mut publishes: Vec<Publish> = self.again.take().into_iter().collect();
-        let fresh = if self.chance.hits(self.habits.bursts) { 3 + self.chance.below(6) } else { 1 };
+        // After a start it reports before it says anything else: only a report tells the server what it has lost.
+        let bursts = self.twin.is_told() && self.chance.hits(self.habits.bursts);
+        let fresh = if bursts { 3 + self.chance.below(6) } else { 1 };
         for number in 0..fresh {
             let reports = number == 0 && (self.news || self.chance.hits(self.habits.reports));
-            let publish = if reports { self.report() } else { self.measure() };
+            let publish = if reports { self.report(now) } else { self.measure(now) };
             if self.again.is_none()
                 && publish.malformed.is_none()
                 && self.chance.hits(self.habits.retransmits)
@@ -200,14 +205,14 @@ impl Device {
         self.twin.held()
     }
 
-    fn measure(&mut self) -> Publish {
+    fn measure(&mut self, now: Time) -> Publish {
         self.celsius = (self.celsius + 0.3 * self.chance.swing()).clamp(-40.0, 85.0);
         self.battery = if self.battery < 5.0 { 100.0 } else { self.battery - 0.05 * self.chance.unit() };
         let data = format!(r#"{{"celsius":{:.2},"battery":{:.1}}}"#, self.celsius, self.battery);
-        self.publish(self.event.clone(), data, None)
+        self.publish(self.event.clone(), data, None, now)
     }
 
-    fn report(&mut self) -> Publish {
+    fn report(&mut self, now: Time) -> Publish {
         let acks: Vec<u64> = self.acks.iter().copied().take(ACKS_MAX).collect();
         let (patch, version) = (self.twin.unreported().clone(), self.twin.version());
         let mut data = patch.clone();
@@ -216,17 +221,26 @@ impl Device {
             data.insert("_ack".into(), json!(acks));
         }
         let data = Value::Object(data).to_string();
-        self.publish(REPORT.to_owned(), data, Some(Report { patch, version, acks }))
+        self.publish(REPORT.to_owned(), data, Some(Report { patch, version, acks }), now)
     }
 
-    fn publish(&mut self, name: String, data: String, report: Option<Report>) -> Publish {
+    fn publish(&mut self, name: String, data: String, report: Option<Report>, published_at: Time) -> Publish {
         let malformed = self.chance.hits(self.habits.malformed).then(|| match self.chance.below(3) {
             0 => Malformed::NoName,
             1 => Malformed::BadDevice,
             _ => Malformed::CutShort,
         });
         let twice = malformed.is_none() && self.chance.hits(self.habits.duplicates);
-        Publish { id: new_id(&mut self.chance), name, data, again: false, twice, malformed, report }
+        Publish {
+            id: new_id(&mut self.chance),
+            name,
+            data,
+            published_at,
+            again: false,
+            twice,
+            malformed,
+            report,
+        }
     }
 }
 

@@ -5,6 +5,10 @@ use serde_json::json;
 
 const CALM: Habits = Habits { bursts: 0.0, retransmits: 0.0, duplicates: 0.0, malformed: 0.0, reports: 0.0 };
 
+fn now() -> Time {
+    Time::from_millis(1_700_000_000_000)
+}
+
 fn device(habits: Habits) -> Device {
     Device::new(1, 7, "temperature".into(), habits)
 }
@@ -12,7 +16,7 @@ fn device(habits: Habits) -> Device {
 /// A device whose first report has been heard.
 fn settled() -> Device {
     let mut device = device(CALM);
-    let first = device.turn().remove(0);
+    let first = device.turn(now()).remove(0);
     device.answered(&first);
     device
 }
@@ -24,14 +28,23 @@ fn data(publish: &Publish) -> Value {
 #[test]
 fn it_reports_first_and_then_measures() {
     let mut device = device(CALM);
-    let first = device.turn().remove(0);
+    let first = device.turn(now()).remove(0);
     assert_eq!((first.name.as_str(), data(&first)), (REPORT, json!({"_v":0})));
-    assert_eq!(device.turn().remove(0).name, REPORT, "until a report was heard");
+    assert_eq!(device.turn(now()).remove(0).name, REPORT, "until a report was heard");
     device.answered(&first);
-    let next = device.turn().remove(0);
+    let next = device.turn(now()).remove(0);
     assert_eq!(next.name, "temperature");
     assert!(data(&next)["celsius"].is_number() && data(&next)["battery"].is_number(), "{}", next.data);
     assert_eq!(device.id.len(), 24);
+}
+
+#[test]
+fn after_a_start_nothing_goes_out_beside_the_first_report() {
+    let mut device = device(Habits { bursts: 1.0, ..CALM });
+    let first = device.turn(now());
+    assert_eq!((first.len(), first[0].name.as_str()), (1, REPORT));
+    device.answered(&first[0]);
+    assert!(device.turn(now()).len() >= 3);
 }
 
 #[test]
@@ -40,11 +53,11 @@ fn it_applies_what_is_desired_and_says_so_until_it_is_heard() {
     let heard = device.hear(r#"{"v":17,"d":{"interval":5,"led":{"on":true}}}"#);
     assert!(heard.applied && heard.understood && !heard.stale);
     assert_eq!(device.interval(), Some(5_000));
-    let report = device.turn().remove(0);
+    let report = device.turn(now()).remove(0);
     assert_eq!(data(&report), json!({"_v":17,"interval":5,"led":{"on":true}}));
-    assert_eq!(data(&device.turn().remove(0)), data(&report), "the first was lost");
+    assert_eq!(data(&device.turn(now()).remove(0)), data(&report), "the first was lost");
     device.answered(&report);
-    assert_eq!(device.turn().remove(0).name, "temperature");
+    assert_eq!(device.turn(now()).remove(0).name, "temperature");
 }
 
 #[test]
@@ -64,7 +77,7 @@ fn a_partial_delta_asks_for_more() {
     let mut device = settled();
     let heard = device.hear(r#"{"d":{"a":1},"more":1}"#);
     assert!(heard.more && heard.applied);
-    assert_eq!(data(&device.turn().remove(0)), json!({"_v":0,"a":1}));
+    assert_eq!(data(&device.turn(now()).remove(0)), json!({"_v":0,"a":1}));
 }
 
 #[test]
@@ -74,11 +87,15 @@ fn a_command_is_carried_out_once_and_acknowledged_as_often_as_it_comes() {
     assert_eq!(device.hear(reply).executed, ["reboot", "blink"]);
     let again = device.hear(reply);
     assert_eq!((again.executed.len(), again.known), (0, 2));
-    let report = device.turn().remove(0);
+    let report = device.turn(now()).remove(0);
     assert_eq!(data(&report), json!({"_v":0,"_ack":[5,6]}));
     device.answered(&report);
     assert_eq!(device.hear(r#"{"c":[{"id":6,"n":"blink"}]}"#).known, 1);
-    assert_eq!(data(&device.turn().remove(0)), json!({"_v":0,"_ack":[6]}), "its acknowledgement was lost");
+    assert_eq!(
+        data(&device.turn(now()).remove(0)),
+        json!({"_v":0,"_ack":[6]}),
+        "its acknowledgement was lost"
+    );
 }
 
 #[test]
@@ -86,11 +103,11 @@ fn acknowledgements_are_given_in_reports_of_bounded_size() {
     let mut device = settled();
     let commands: Vec<Value> = (0..40).map(|id| json!({"id":id,"n":"x"})).collect();
     device.hear(&json!({ "c": commands }).to_string());
-    let first = device.turn().remove(0);
+    let first = device.turn(now()).remove(0);
     assert_eq!(data(&first)["_ack"].as_array().unwrap().len(), ACKS_MAX);
     assert!(first.data.len() <= 622);
     device.answered(&first);
-    assert_eq!(data(&device.turn().remove(0))["_ack"].as_array().unwrap().len(), 8);
+    assert_eq!(data(&device.turn(now()).remove(0))["_ack"].as_array().unwrap().len(), 8);
 }
 
 #[test]
@@ -100,15 +117,17 @@ fn what_is_no_reply_of_fieldhook_does_nothing() {
         let heard = device.hear(text);
         assert!(!heard.applied && heard.executed.is_empty(), "{text}");
     }
-    assert_eq!(device.turn().remove(0).name, "temperature");
+    assert_eq!(device.turn(now()).remove(0).name, "temperature");
 }
 
 #[test]
 fn a_retransmit_is_the_same_event() {
     let mut device = device(Habits { retransmits: 1.0, ..CALM });
-    let first = device.turn().remove(0);
-    let [again, other] = device.turn().try_into().unwrap();
+    let first = device.turn(now()).remove(0);
+    let [again, other] = device.turn(now().plus_millis(1_000)).try_into().unwrap();
     assert_eq!((&again.id, &again.data, again.again), (&first.id, &first.data, true));
+    // With a time of its own, an old report would overrule a newer one.
+    assert_eq!((again.published_at, other.published_at), (now(), now().plus_millis(1_000)));
     assert_ne!(other.id, first.id);
 }
 
@@ -117,7 +136,9 @@ fn habits_and_seed_decide_everything() {
     let habits = Habits { bursts: 0.1, retransmits: 0.1, duplicates: 0.1, malformed: 0.1, reports: 0.1 };
     let life = |seed| {
         let mut device = Device::new(3, seed, "t".into(), habits);
-        (0..500).flat_map(|_| device.turn()).collect::<Vec<_>>()
+        device.news = false;
+        device.twin.confirmed(&Map::new(), 0);
+        (0..500).flat_map(|_| device.turn(now())).collect::<Vec<_>>()
     };
     let publishes = life(1);
     assert_eq!(publishes, life(1));

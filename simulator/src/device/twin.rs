@@ -32,15 +32,15 @@ impl Twin {
         if let Some(Value::Object(delta)) = delta {
             merge(&mut self.held, delta);
             // Every key that came is reported, also where nothing changed: the server had reason to ask.
-            for key in delta.keys() {
-                self.unreported.insert(key.clone(), self.held.get(key).cloned().unwrap_or(Value::Null));
-            }
             for (key, value) in delta {
-                if let (Value::Object(delta), Some(Value::Object(report))) =
-                    (value, self.unreported.get_mut(key))
-                {
-                    mention_deleted(report, delta);
+                let mut report = self.held.get(key).cloned().unwrap_or(Value::Null);
+                let before = self.unreported.get(key);
+                for deleted in before.into_iter().chain([value]) {
+                    if let (Value::Object(deleted), Value::Object(report)) = (deleted, &mut report) {
+                        mention_deleted(report, deleted);
+                    }
                 }
+                self.unreported.insert(key.clone(), report);
             }
         }
         if let Some(version) = version {
@@ -53,6 +53,11 @@ impl Twin {
     pub fn confirmed(&mut self, patch: &Map<String, Value>, version: u64) {
         self.unreported.retain(|key, value| patch.get(key) != Some(value));
         self.told = self.told.max(Some(version));
+    }
+
+    /// Whether any report was heard.
+    pub fn is_told(&self) -> bool {
+        self.told.is_some()
     }
 
     pub fn has_news(&self) -> bool {
@@ -136,6 +141,13 @@ mod tests {
         assert_eq!(shown(twin.held()), json!({"a":{"c":2}}));
         assert_eq!(shown(twin.unreported()), json!({"a":{"b":null,"c":2},"x":null}));
         assert_eq!(twin.version(), 2);
+    }
+
+    #[test]
+    fn what_was_deleted_stays_mentioned_until_it_was_heard() {
+        let held = (json!({"a":{"b":1,"c":2}}), None);
+        let twin = twin(&[held, (json!({"a":{"b":null}}), Some(1)), (json!({"a":{"c":3}}), Some(2))]);
+        assert_eq!(shown(twin.unreported()), json!({"a":{"b":null,"c":3}}));
     }
 
     #[test]

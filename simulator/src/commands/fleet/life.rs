@@ -71,7 +71,7 @@ pub async fn live(world: Arc<World>, mut device: Device, number: u64, mut stop: 
         let pause = device.interval().unwrap_or(world.every);
         next = Instant::now() + world.sender.clock.real(pause / 2 + radio.below(pause.max(1)));
         if under_way.len() < UNDER_WAY_MAX {
-            for publish in device.turn() {
+            for publish in device.turn(wall()) {
                 publish_all(&world, &device.id, publish, &mut under_way);
             }
         }
@@ -125,7 +125,7 @@ fn rendered(world: &World, device: &str, publish: &Publish) -> Result<Request, N
         name: publish.name.clone(),
         data: publish.data.clone(),
         device: device.to_owned(),
-        published_at: wall(),
+        published_at: publish.published_at,
         product_id: world.product.clone(),
         user_id: None,
         firmware: world.product.is_some().then(|| "1".to_owned()),
