@@ -1,7 +1,7 @@
 //! The command line: which command, and what its end means as an exit code.
 
 use clap::Parser;
-use simulator::commands::Command;
+use simulator::commands::{Command, say};
 use std::process::ExitCode;
 
 /// The Particle cloud as a webhook sees it
@@ -17,7 +17,7 @@ async fn main() -> ExitCode {
     match Arguments::parse().command.run().await {
         Ok(code) => code,
         Err(stop) => {
-            eprintln!("simulator: {stop}");
+            say(&format!("simulator: {stop}"));
             ExitCode::from(2)
         }
     }

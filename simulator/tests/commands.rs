@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
 
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
@@ -105,8 +105,7 @@ fn table(output: &Output) -> HashMap<String, u64> {
 
 fn fleet(url: &str, more: &[&str]) -> Output {
     let url = format!("{url}/hook");
-    let usual =
-        ["fleet", "--url", &url, "--token", "t", "--every", "1s", "--time-scale", "20", "--seed", "5"];
+    let usual = ["fleet", "--url", &url, "--token", "t", "--every", "1s", "--time-scale", "20"];
     simulator(&[usual.as_slice(), more].concat())
 }
 
@@ -173,7 +172,7 @@ fn a_fleet_applies_acknowledges_and_verifies() {
         r#"{"v":3,"d":{"led":true},"c":[{"id":9,"n":"blink"}]}"#.to_owned()
     }
     let fake = Fake::start("200 OK", reply, false);
-    let habits = ["--malformed", "0", "--lose", "0.2", "-n", "5", "--turns", "15"];
+    let habits = ["--malformed", "0", "--lose", "0.2", "-n", "5", "--turns", "15", "--seed", "5"];
     let output = fleet(&fake.url, &[habits.as_slice(), &["--verify", "--read-token", "r"]].concat());
     let rows = table(&output);
     assert_eq!(output.status.code(), Some(0), "{rows:?}");
@@ -190,7 +189,8 @@ fn a_fleet_applies_acknowledges_and_verifies() {
 #[test]
 fn a_server_that_forgets_what_it_acknowledged_is_found_out() {
     let fake = Fake::start("204 No Content", |_| String::new(), true);
-    let output = fleet(&fake.url, &["-n", "3", "--turns", "4", "--verify", "--read-token", "r"]);
+    let output =
+        fleet(&fake.url, &["-n", "3", "--turns", "4", "--seed", "5", "--verify", "--read-token", "r"]);
     assert_eq!((output.status.code(), table(&output)["lost"]), (Some(1), 3));
 }
 
@@ -205,23 +205,67 @@ fn load_counts_what_it_was_told_to() {
     assert!(result["latency_us"]["p99"].as_u64().unwrap() > 0);
 }
 
+/// Starts the command, waits until it has sent something, and signals it.
+#[cfg(unix)]
+fn interrupted(fake: &Fake, signal: &str, arguments: &[&str]) -> Output {
+    let url = format!("{}/hook", fake.url);
+    let child = Command::new(env!("CARGO_BIN_EXE_simulator"))
+        .args(arguments)
+        .args(["--url", &url])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let before = fake.bodies.lock().unwrap().len();
+    while fake.bodies.lock().unwrap().len() == before {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+    child.wait_with_output().unwrap()
+}
+
 #[cfg(unix)]
 #[test]
-fn ctrl_c_ends_with_the_table() {
+fn the_wish_to_end_is_followed_by_the_table() {
+    let fake = Fake::start("204 No Content", |_| String::new(), false);
+    for signal in ["-INT", "-TERM"] {
+        for command in [["fleet", "--every", "50ms"], ["load", "--rate", "100"]] {
+            let output = interrupted(&fake, signal, &command);
+            let rows = table(&output);
+            assert!(rows.contains_key("events") || rows.contains_key("requests"), "{rows:?}");
+            assert_eq!(output.status.code(), Some(0), "{command:?}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn publish_ends_where_it_stands_also_in_a_pause() {
+    let fake = Fake::start("204 No Content", |_| String::new(), false);
+    let output = interrupted(&fake, "-INT", &["publish", "--event", "t", "--repeat", "2", "--every", "1h"]);
+    assert_eq!(output.status.code(), Some(130));
+}
+
+#[test]
+fn a_reader_that_has_gone_is_an_error_and_no_panic() {
     let fake = Fake::start("204 No Content", |_| String::new(), false);
     let url = format!("{}/hook", fake.url);
-    for command in [["fleet", "--every", "50ms"], ["load", "--rate", "100"]] {
-        let child = Command::new(env!("CARGO_BIN_EXE_simulator"))
-            .args(command)
-            .args(["--url", &url])
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(700));
-        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-        let output = child.wait_with_output().unwrap();
-        let rows = table(&output);
-        assert!(rows.contains_key("events") || rows.contains_key("requests"), "{rows:?}");
-        assert_eq!(output.status.code(), Some(0), "{command:?}");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let command = ["fleet", "-n", "1", "--turns", "1", "--every", "1ms", "--url", &url];
+    let output = Command::new(env!("CARGO_BIN_EXE_simulator")).args(command).stdout(writer).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("the output: "), "{said}");
+}
+
+#[test]
+fn a_fleet_with_a_number_has_the_same_devices_again_and_other_events() {
+    let fake = Fake::start("204 No Content", |_| String::new(), false);
+    for seed in ["1", "2"] {
+        let output = fleet(&fake.url, &["-n", "2", "--turns", "1", "--fleet", "7", "--seed", seed]);
+        assert_eq!(output.status.code(), Some(0));
     }
+    let bodies = fake.bodies.lock().unwrap();
+    let all = |field| bodies.iter().filter_map(|event| event[field].as_str()).collect::<HashSet<_>>();
+    assert_eq!(all("coreid"), ["510000070000000000000000", "510000070000000000000001"].into());
+    assert_eq!(all("event_id").len(), 4);
 }

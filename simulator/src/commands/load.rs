@@ -5,6 +5,7 @@
 
 use super::Stop;
 use super::options::{HookOptions, duration, positive};
+use super::terminal::{Interrupt, written};
 use super::webhook::Sender;
 use crate::answer::{Outcome, is_success};
 use crate::chance::Chance;
@@ -113,11 +114,12 @@ impl Arguments {
             measured: Mutex::new(Measured::new()?),
         });
         run.sender.request(&run.event(0)).map_err(|why| why.to_string())?;
+        let interrupt = Interrupt::listen()?;
         let mut workers = JoinSet::new();
         for _ in 0..self.concurrency.min(self.count) {
             workers.spawn(work(Arc::clone(&run), stopped.clone()));
         }
-        self.watch(&run, &mut workers, &stop).await;
+        self.watch(&run, &mut workers, &stop, interrupt).await;
         let elapsed = start.elapsed();
         let measured = run.measured.lock().unwrap_or_else(PoisonError::into_inner);
         self.show(&measured, elapsed)?;
@@ -125,14 +127,18 @@ impl Arguments {
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    async fn watch(&self, run: &Run, workers: &mut JoinSet<()>, stop: &watch::Sender<bool>) {
+    async fn watch(
+        &self,
+        run: &Run,
+        workers: &mut JoinSet<()>,
+        stop: &watch::Sender<bool>,
+        mut interrupt: Interrupt,
+    ) {
         let bar = ProgressBar::new(self.count);
         if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {elapsed} {msg}") {
             bar.set_style(style);
         }
         let mut tick = tokio::time::interval(Duration::from_millis(200));
-        // Kept over the turns of the loop, or one that comes between two of them is missed.
-        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         let mut ending = false;
         loop {
             tokio::select! {
@@ -142,8 +148,7 @@ impl Arguments {
                     bar.set_position(measured.latency.len());
                     bar.set_message(format!("p99 {}", millis(measured.latency.value_at_percentile(99.0))));
                 }
-                _ = &mut interrupt => {
-                    interrupt.set(tokio::signal::ctrl_c());
+                () = interrupt.asked() => {
                     if ending {
                         break;
                     }
@@ -160,13 +165,13 @@ impl Arguments {
         if let Some(path) = &self.json {
             let text = measured.json(self.rate, elapsed).to_string() + "\n";
             if to_output {
-                print!("{text}");
+                written(&text)?;
             } else {
                 std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
             }
         }
         if !to_output {
-            print!("{}", measured.table(elapsed).text());
+            written(&measured.table(elapsed).text())?;
         }
         Ok(())
     }

@@ -4,10 +4,12 @@ mod fleet;
 mod load;
 mod options;
 mod publish;
+mod terminal;
 mod webhook;
 
 use clap::Subcommand;
 use std::process::ExitCode;
+pub use terminal::say;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

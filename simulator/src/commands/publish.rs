@@ -2,6 +2,7 @@
 
 use super::Stop;
 use super::options::{HookOptions, duration, positive};
+use super::terminal::{Interrupt, say, written};
 use super::webhook::Sender;
 use crate::answer::{Kind, Outcome, is_success, publications, shown, shown_event};
 use crate::chance::Chance;
@@ -11,9 +12,11 @@ use crate::http::client::Client;
 use crate::render::{NoRequest, request};
 use clap::Args;
 use fieldhook_core::clock::Time;
-use std::io::Write;
 use std::process::ExitCode;
 use tokio::sync::watch;
+
+/// What shells say of a command that Ctrl-C has ended: 128 and the signal's number.
+const INTERRUPTED: u8 = 130;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -68,7 +71,7 @@ impl Arguments {
     pub async fn run(self) -> Result<ExitCode, Stop> {
         let hook = self.hook.webhook(&self.event)?;
         if let Err(why) = hook.matches(&self.event, &self.device) {
-            eprintln!("nothing is sent: {why}");
+            say(&format!("nothing is sent: {why}"));
             return Ok(ExitCode::FAILURE);
         }
         let seed =
@@ -79,24 +82,31 @@ impl Arguments {
             let request = request(&hook, &first, &self.hook.overrides()).map_err(|why| why.to_string())?;
             return written(&String::from_utf8_lossy(&request.bytes())).map(|()| ExitCode::SUCCESS);
         }
-        // Ctrl-C ends this command where it stands.
         let (_keep, never) = watch::channel(false);
         let client = Client::new(self.hook.limit());
         let sender = Sender::new(&self.hook, hook, client, Clock::new(self.time_scale), true, never);
+        let mut interrupt = Interrupt::listen()?;
         let events = std::iter::once(first).chain((1..self.repeat).map(|_| self.event(&mut chance)));
+        tokio::select! {
+            code = self.publish_all(&sender, events, Chance::new(seed, 1)) => code,
+            // It ends where it stands, in a pause or in a request.
+            () = interrupt.asked() => Ok(ExitCode::from(INTERRUPTED)),
+        }
+    }
+
+    async fn publish_all(
+        &self,
+        sender: &Sender,
+        events: impl Iterator<Item = Event>,
+        mut dice: Chance,
+    ) -> Result<ExitCode, Stop> {
         let mut code = ExitCode::SUCCESS;
-        let mut dice = Chance::new(seed, 1);
         for (number, event) in events.enumerate() {
             if number > 0 {
                 sender.clock.sleep(self.every).await;
             }
-            tokio::select! {
-                succeeded = self.publish(&sender, event, &mut dice) => {
-                    if !succeeded? {
-                        code = ExitCode::FAILURE;
-                    }
-                }
-                _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(130)),
+            if !self.publish(sender, event, &mut dice).await? {
+                code = ExitCode::FAILURE;
             }
         }
         Ok(code)
@@ -150,9 +160,4 @@ impl Arguments {
 
 fn time(text: &str) -> Result<Time, String> {
     Time::parse(text).ok_or_else(|| "a time is written as in 2017-02-01T21:08:05.763Z".to_owned())
-}
-
-fn written(text: &str) -> Result<(), Stop> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| format!("the output: {error}"))
 }

@@ -22,6 +22,9 @@ const REMEMBERED: usize = 64;
 /// The most acknowledgements in one report, so that it fits 622 bytes of data.
 const ACKS_MAX: usize = 32;
 
+/// How many fleets can be told apart by the ids of their devices.
+pub const FLEET_MAX: u32 = 0xff_ffff;
+
 /// How often what happens: shares between 0 and 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Habits {
@@ -87,6 +90,15 @@ pub struct Heard {
     pub known: usize,
 }
 
+/// The id of a device in a fleet: 24 hexadecimal digits, as Particle's have.
+///
+/// ```
+/// assert_eq!(simulator::device::id(1, 19), "510000010000000000000013");
+/// ```
+pub fn id(fleet: u32, number: u64) -> String {
+    format!("51{:06x}{number:016x}", fleet & FLEET_MAX)
+}
+
 #[derive(Debug)]
 pub struct Device {
     pub id: String,
@@ -107,11 +119,8 @@ pub struct Device {
 }
 
 impl Device {
-    pub fn new(number: u64, seed: u64, event: String, habits: Habits) -> Self {
-        let mut chance = Chance::new(seed, number);
+    pub fn new(id: String, mut chance: Chance, event: String, habits: Habits) -> Self {
         let (celsius, battery) = (20.0 + 5.0 * chance.swing(), 60.0 + 40.0 * chance.unit());
-        // 24 hexadecimal digits, as Particle's device ids have.
-        let id = format!("51{:06x}{number:016x}", seed & 0xff_ffff);
         Device {
             id,
             chance,

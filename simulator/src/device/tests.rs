@@ -10,7 +10,7 @@ fn now() -> Time {
 }
 
 fn device(habits: Habits) -> Device {
-    Device::new(1, 7, "temperature".into(), habits)
+    Device::new(id(0, 1), Chance::new(7, 1), "temperature".into(), habits)
 }
 
 /// A device whose first report has been heard.
@@ -135,7 +135,7 @@ fn a_retransmit_is_the_same_event() {
 fn habits_and_seed_decide_everything() {
     let habits = Habits { bursts: 0.1, retransmits: 0.1, duplicates: 0.1, malformed: 0.1, reports: 0.1 };
     let life = |seed| {
-        let mut device = Device::new(3, seed, "t".into(), habits);
+        let mut device = Device::new(id(0, 3), Chance::new(seed, 3), "t".into(), habits);
         device.news = false;
         device.twin.confirmed(&Map::new(), 0);
         (0..500).flat_map(|_| device.turn(now())).collect::<Vec<_>>()

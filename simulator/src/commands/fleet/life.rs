@@ -40,8 +40,8 @@ pub struct World {
 }
 
 impl World {
-    pub fn count(&self, note: impl FnOnce(&mut Tally)) {
-        note(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
+    pub fn count<T>(&self, note: impl FnOnce(&mut Tally) -> T) -> T {
+        note(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

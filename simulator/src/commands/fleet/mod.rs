@@ -6,9 +6,11 @@ mod verify;
 
 use super::Stop;
 use super::options::{HookOptions, duration, positive, share};
+use super::terminal::{Interrupt, say, written};
 use super::webhook::Sender;
+use crate::chance::Chance;
 use crate::clock::{Clock, Millis, wall};
-use crate::device::{Device, Habits, REPORT};
+use crate::device::{self, Device, Habits, REPORT};
 use crate::event::Event;
 use crate::http::client::Client;
 use crate::target::Target;
@@ -21,6 +23,9 @@ use std::time::Duration;
 use tally::Tally;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+/// How often the status is said where there is no terminal to show it.
+const LOGGED: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -62,9 +67,13 @@ pub struct Arguments {
     /// The devices are in this product
     #[arg(long, value_name = "ID")]
     product: Option<String>,
-    /// Decides ids, measurements and every mishap; random by default
+    /// Decides event ids, measurements and every mishap; random by default
     #[arg(long)]
     seed: Option<u64>,
+    /// Which fleet this is: the number in its device ids. The same devices come again with it, as after a power
+    /// cut; by default they are new ones
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(..=i64::from(device::FLEET_MAX)))]
+    fleet: Option<u32>,
     /// Let pauses pass this many times faster
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = positive)]
     time_scale: f64,
@@ -104,27 +113,39 @@ impl Arguments {
             grace: self.hook.limit() + Duration::from_secs(1),
             product: self.product.clone(),
         });
+        let mut interrupt = Interrupt::listen()?;
+        let fleet =
+            self.fleet.unwrap_or_else(|| u32::try_from(seed & u64::from(device::FLEET_MAX)).unwrap_or(0));
+        let (first, last) = (device::id(fleet, 0), device::id(fleet, self.devices - 1));
+        say(&format!("{} devices, {first} to {last}, seed {seed}; Ctrl-C ends", self.devices));
         let mut lives = JoinSet::new();
         for number in 0..self.devices {
-            let device = Device::new(number, seed, self.event.clone(), self.habits());
+            let (id, chance) = (device::id(fleet, number), Chance::new(seed, number));
+            let device = Device::new(id, chance, self.event.clone(), self.habits());
             lives.spawn(live(Arc::clone(&world), device, number, stopped.clone()));
         }
-        self.watch(&world, &mut lives, &stop, seed).await;
-        self.finish(&world, &base).await
+        self.watch(&world, &mut lives, &stop, &mut interrupt).await;
+        self.finish(&world, &base, &mut interrupt).await
     }
 
     /// Shows how it goes until all devices are through, or the time is up, or the user has seen enough.
-    async fn watch(&self, world: &World, lives: &mut JoinSet<()>, stop: &watch::Sender<bool>, seed: u64) {
+    async fn watch(
+        &self,
+        world: &World,
+        lives: &mut JoinSet<()>,
+        stop: &watch::Sender<bool>,
+        interrupt: &mut Interrupt,
+    ) {
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
             bar.set_style(style);
         }
-        eprintln!("{} devices, seed {seed}; Ctrl-C ends", self.devices);
         let time = self.time.map_or(Duration::MAX, |time| world.sender.clock.real(time));
         let mut end = std::pin::pin!(sleep(time));
         let mut tick = tokio::time::interval(Duration::from_millis(200));
-        // Kept over the turns of the loop, or one that comes between two of them is missed.
-        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+        // Where there is no terminal the line cannot stay in its place: then it comes now and then.
+        let mut log = tokio::time::interval(LOGGED);
+        log.reset();
         let mut ending = false;
         loop {
             tokio::select! {
@@ -133,12 +154,12 @@ impl Arguments {
                     world.count(|tally| bar.set_message(tally.line()));
                     bar.tick();
                 }
+                _ = log.tick(), if bar.is_hidden() => say(&world.count(|tally| tally.line())),
                 () = &mut end, if !ending => {
                     ending = true;
                     stop.send_replace(true);
                 }
-                _ = &mut interrupt => {
-                    interrupt.set(tokio::signal::ctrl_c());
+                () = interrupt.asked() => {
                     if ending {
                         // Asked twice: what is under way is not waited for.
                         break;
@@ -151,11 +172,19 @@ impl Arguments {
         bar.finish_and_clear();
     }
 
-    async fn finish(&self, world: &World, base: &Target) -> Result<ExitCode, Stop> {
+    async fn finish(
+        &self,
+        world: &World,
+        base: &Target,
+        interrupt: &mut Interrupt,
+    ) -> Result<ExitCode, Stop> {
         let verified = match &self.read_token {
             Some(token) if self.verify => {
                 let acknowledged = world.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                Some(verify::verify(&world.sender.client, base, token, &acknowledged).await)
+                tokio::select! {
+                    verified = verify::verify(&world.sender.client, base, token, &acknowledged) => Some(verified),
+                    () = interrupt.asked() => Some(Err("the log was not read to its end".into())),
+                }
             }
             _ => None,
         };
@@ -165,7 +194,7 @@ impl Arguments {
             Err(why) => (None, Some(why)),
         };
         let sound = verified.as_ref().is_none_or(|verified| verified.lost == 0 && verified.kept_twice == 0);
-        world.count(|tally: &mut Tally| print!("{}", tally.table(verified.as_ref()).text()));
+        written(&world.count(|tally: &mut Tally| tally.table(verified.as_ref()).text()))?;
         match failed {
             Some(why) => Err(why),
             None if sound => Ok(ExitCode::SUCCESS),
