@@ -8,6 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Milliseconds since the start, as the simulated cloud counts them.
 pub type Millis = u64;
 
+/// No wait is longer: thirty years, in seconds.
+const LONGEST: f64 = 1e9;
+
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     start: Instant,
@@ -29,7 +32,9 @@ impl Clock {
 
     /// How long this many simulated milliseconds really take.
     pub fn real(&self, millis: Millis) -> Duration {
-        Duration::from_millis(millis).div_f64(self.scale)
+        // Bounded, since a clock that hardly moves would make this longer than a Duration can be.
+        let seconds = Duration::from_millis(millis).as_secs_f64() / self.scale;
+        Duration::from_secs_f64(seconds.min(LONGEST))
     }
 
     pub async fn sleep(&self, millis: Millis) {
@@ -41,4 +46,15 @@ impl Clock {
 pub fn wall() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_shrink_and_never_overflow() {
+        assert_eq!(Clock::new(100.0).real(30_000), Duration::from_millis(300));
+        assert_eq!(Clock::new(1e-300).real(u64::MAX), Duration::from_secs(1_000_000_000));
+    }
 }

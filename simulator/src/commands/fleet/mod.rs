@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 const LOGGED: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub struct Arguments {
     #[command(flatten)]
     hook: HookOptions,
