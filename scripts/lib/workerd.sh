@@ -1,12 +1,7 @@
 #!/bin/sh
 # Stands in for workerd, which Miniflare starts through MINIFLARE_WORKERD_PATH: writes down its process id, and
-# has it end when the process that started it is gone, even by SIGKILL, so that no server is left behind.
+# has it end with the process that started it.
 [ -z "$FIELDHOOK_PIDFILE" ] || echo "$$" >"$FIELDHOOK_PIDFILE"
-if setpriv --pdeathsig KILL true 2>/dev/null; then
-  exec setpriv --pdeathsig KILL "$FIELDHOOK_WORKERD" "$@"
-fi
-# Without Linux's parent-death signal a second process watches.
-parent=$PPID
-self=$$
-(while kill -0 "$self" && kill -0 "$parent"; do sleep 1; done; kill -9 "$self") <&- >/dev/null 2>&1 3>&- &
-exec "$FIELDHOOK_WORKERD" "$@"
+# A terminal sends Ctrl-C to everything in it. When workerd ends is for whoever serves the Worker to decide.
+trap '' INT HUP
+exec "$(dirname "$0")/with-parent.sh" "$FIELDHOOK_WORKERD" "$@"
