@@ -6,6 +6,7 @@ import { CommandFailed, main, run, say, step } from "./lib/console.mjs";
 import { cargoCounts, nodeCounts, sum, withCrash } from "./lib/counts.mjs";
 import { bin, inRoot, NATIVE_TARGET } from "./lib/paths.mjs";
 import { setUp } from "./lib/setup.mjs";
+import { buildSimulator } from "./lib/simulator.mjs";
 import { testFirmware } from "./firmware.mjs";
 import { nativeEnv } from "./lib/toolchain.mjs";
 import { buildWorker, wasmTestCommand } from "./lib/wasm-build.mjs";
@@ -60,6 +61,7 @@ async function testEndToEnd(toolchain, names) {
   try {
     await buildWorker(toolchain, "release");
     await buildWorker(toolchain, "inject");
+    await buildSimulator(toolchain);
     await workerOptions();
   } catch (error) {
     say(error.message);

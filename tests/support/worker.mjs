@@ -17,7 +17,7 @@ export const READ = "test-read-token-0123456789";
 export const ADMIN = "test-admin-token-0123456789";
 const ENCRYPTION_KEY = Buffer.alloc(32, 7).toString("base64");
 
-const SECRETS = {
+export const SECRETS = {
   INGEST_TOKENS: TOKEN,
   HMAC_SECRETS: `${WHSEC},${HUB_SECRET}`,
   READ_TOKENS: READ,
@@ -99,7 +99,8 @@ async function serveSomewhere(options, given) {
   }
 }
 
-function freePort() {
+/** A port of localhost that nobody uses; another process may take it before it is used. */
+export function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer().on("error", reject);
     server.listen(0, "127.0.0.1", () => {
