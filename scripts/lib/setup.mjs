@@ -1,6 +1,7 @@
 // Everything a fresh clone needs before anything can be built, in order; seconds when it is already there.
 
 import { mkdirSync } from "node:fs";
+import { ensureCCompiler } from "./c-compiler.mjs";
 import { continueUnderPinnedNode, endWithParent, ensurePackages } from "./packages.mjs";
 import { CACHE } from "./paths.mjs";
 import { findToolchain } from "./toolchain.mjs";
@@ -14,5 +15,6 @@ export async function setUp() {
   if (await continueUnderPinnedNode()) return undefined;
   endWithParent();
   mkdirSync(CACHE, { recursive: true });
+  await ensureCCompiler();
   return findToolchain();
 }
