@@ -17,6 +17,7 @@ pub mod definition;
 pub mod dialogue;
 pub mod due;
 pub mod event;
+pub mod fleet;
 pub mod history;
 pub mod ingest;
 pub mod json;

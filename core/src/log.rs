@@ -5,6 +5,7 @@
 
 use crate::clock::Time;
 use crate::event::{DedupKey, Event};
+use crate::fleet::outbox::Membership;
 use crate::json;
 use crate::problem::{Code, Problem};
 use crate::reply::Framing;
@@ -98,6 +99,28 @@ pub struct Details {
     pub media_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<Box<RawValue>>,
+    /// The fleet's log could not hold the event; the device's own log has it whole.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub truncated: bool,
+}
+
+impl Details {
+    /// Without what a device can make as long as it likes.
+    pub fn truncated(self) -> Self {
+        let shortened = |text: String| text.chars().take(256).collect::<String>();
+        Details {
+            id: shortened(self.id),
+            raw: None,
+            extra: None,
+            product_id: self.product_id.map(shortened),
+            fw_version: self.fw_version.map(shortened),
+            userid: self.userid.map(shortened),
+            transform_error: self.transform_error.map(shortened),
+            media_type: self.media_type.map(shortened),
+            truncated: true,
+            ..self
+        }
+    }
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -126,6 +149,7 @@ impl Entry {
                 reply_too_large: plan.is_none(),
                 media_type: event.media_type,
                 extra: event.extra,
+                truncated: false,
             },
             plan: plan.unwrap_or(Plan::Said(String::new())),
         }
@@ -172,6 +196,8 @@ pub struct View {
     pub media_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub truncated: bool,
 }
 
 impl Row {
@@ -200,6 +226,7 @@ impl Row {
             reply_too_large: details.reply_too_large,
             media_type: details.media_type,
             extra: details.extra,
+            truncated: details.truncated,
         })
     }
 }
@@ -215,10 +242,12 @@ pub struct DeviceState {
     /// The newest event that retention has removed, so that numbers never start again.
     pub pruned_to: u64,
     pub pruned_last_heard: Option<Time>,
-    /// The shard that knows of this device; `None` until it has confirmed.
-    pub shard: Option<String>,
-    /// When the object's alarm is set for.
-    pub alarm_at: Option<Time>,
+    /// When this life of the device began: one that was deleted and is heard again begins anew.
+    #[serde(default)]
+    pub born: Option<Time>,
+    /// Where its log goes.
+    #[serde(default)]
+    pub member: Option<Membership>,
 }
 
 impl DeviceState {

@@ -26,15 +26,24 @@ pub struct Named<D> {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Document {
     pub version: u64,
+    /// The most shards that there ever were.
+    #[serde(default = "one")]
+    pub shards: u32,
     pub sources: Vec<Named<source::Definition>>,
     /// In order of creation.
     pub transforms: Vec<Named<transform::Definition>>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// All configuration, parsed.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     pub version: u64,
+    /// The most shards that there ever were: a reader asks them all, so that fewer shards lose no history.
+    pub shards: u32,
     sources: BTreeMap<String, Source>,
     pub transforms: Vec<Transform>,
     /// What a source that nobody defined is.
@@ -47,7 +56,8 @@ impl Snapshot {
     pub fn parse(text: &str) -> Result<Self> {
         let cannot = |what: &str| Problem::new(Code::Unavailable, format!("the configuration {what}"));
         let document: Document = serde_json::from_str(text).map_err(|_| cannot("cannot be read"))?;
-        let mut snapshot = Snapshot { version: document.version, ..Snapshot::default() };
+        let mut snapshot =
+            Snapshot { version: document.version, shards: document.shards, ..Snapshot::default() };
         for Named { name, definition } in &document.sources {
             let source = Source::compile(definition).map_err(|_| cannot("has a source that is damaged"))?;
             snapshot.sources.insert(name.clone(), source);

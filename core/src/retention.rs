@@ -4,7 +4,7 @@ use crate::clock::Time;
 
 /// A log's size is looked at once in so many events.
 pub const CHECK_EVERY: u64 = 64;
-/// How long a shard has to confirm before it is told again, milliseconds.
+/// The safety alarm: how long after a commit a device makes sure that its shard has the event, milliseconds.
 pub const CONFIRM_AGAIN: i64 = 20_000;
 /// Of an age limit, the part that a row may outstay it: an alarm for each row would cost more than the row.
 const SLACK: i64 = 30;
@@ -38,6 +38,12 @@ pub fn rows_to_drop(size: u64, max: u64, rows: u64) -> Option<u64> {
     Some(u64::try_from(share).unwrap_or(rows).clamp(1, rows - 1))
 }
 
+/// How long until an object looks again for what has aged out, milliseconds: at most a day, so that nothing
+/// outstays a long retention by much.
+pub fn look_again(retention: i64) -> i64 {
+    (retention / SLACK).clamp(1_000, 86_400_000)
+}
+
 /// Whether an alarm is armed and can still be trusted to come. The platform tries a failing one six times
 /// within minutes; one that is long past has been given up.
 pub fn is_armed(alarm_at: Option<Time>, now: Time) -> bool {
@@ -46,22 +52,3 @@ pub fn is_armed(alarm_at: Option<Time>, now: Time) -> bool {
 
 /// Milliseconds.
 const GIVEN_UP_AFTER: i64 = 600_000;
-
-/// When an object looks at itself again: soon while its shard has not confirmed, else when its oldest row
-/// ages out.
-///
-/// ```
-/// use fieldhook_core::{clock::Time, retention::next_alarm};
-/// let at = Time::from_millis;
-/// assert_eq!(next_alarm(false, None, at(0), 86_400_000), Some(at(20_000)));
-/// assert_eq!(next_alarm(true, None, at(0), 86_400_000), None);
-/// assert_eq!(next_alarm(true, Some(at(1)), at(5), 86_400_000), Some(at(86_400_001)));
-/// // Not at once for each next row: a thirtieth of the retention later.
-/// assert_eq!(next_alarm(true, Some(at(0)), at(86_400_000), 86_400_000), Some(at(89_280_000)));
-/// ```
-pub fn next_alarm(confirmed: bool, oldest: Option<Time>, now: Time, retention: i64) -> Option<Time> {
-    let ages_out = oldest
-        .map(|oldest| oldest.plus_millis(retention).max(now.plus_millis((retention / SLACK).max(1_000))));
-    let confirm = (!confirmed).then(|| now.plus_millis(CONFIRM_AGAIN));
-    [ages_out, confirm].into_iter().flatten().min()
-}

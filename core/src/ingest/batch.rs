@@ -2,6 +2,7 @@
 
 use super::{Arrival, IdFrom, Places, beside_body, check_size, event_of};
 use crate::event::{DeviceId, Event};
+use crate::fleet::stats::Counts;
 use crate::ingest::body::bad_json;
 use crate::ingest::fields::Fields;
 use crate::problem::{Code, Problem, Result};
@@ -40,6 +41,12 @@ impl Summary {
     /// Whether the batch as a whole was refused: nothing in it is in a log, now or from before.
     pub fn is_refused(&self) -> bool {
         self.accepted + self.duplicates == 0
+    }
+
+    /// What the edge counts of it. A batch that was refused as a whole is counted once by its answer.
+    pub fn counts(&self) -> Counts {
+        let refused = self.refused.len().saturating_sub(usize::from(self.is_refused()));
+        Counts { duplicates: self.duplicates as u64, refused: refused as u64, ..Counts::default() }
     }
 }
 

@@ -1,0 +1,71 @@
+//! What was counted, day by day (DESIGN.md, "Reading": `/v1/stats`). Events are counted from the shards' logs
+//! and are exact; the rest is counted at the edge, per isolate, and approximate.
+
+use crate::clock::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How long an isolate counts before it tells a shard, milliseconds.
+pub const FLUSH_EVERY: i64 = 10_000;
+
+const DAY: i64 = 86_400_000;
+
+/// A day, as days since 1970 in UTC.
+pub fn day_of(at: Time) -> i64 {
+    at.millis() / DAY
+}
+
+/// The counts of one day, or of ten seconds of an isolate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Events that are in a log.
+    pub events: u64,
+    /// Repeats that were recognised, at the edge or by the device's object.
+    pub duplicates: u64,
+    /// Requests that were not proven, and what was no event.
+    pub refused: u64,
+    /// Answers of 500 and above.
+    pub errors: u64,
+}
+
+impl Counts {
+    pub fn is_nothing(&self) -> bool {
+        *self == Counts::default()
+    }
+
+    pub fn add(&mut self, other: &Counts) {
+        self.events = self.events.saturating_add(other.events);
+        self.duplicates = self.duplicates.saturating_add(other.duplicates);
+        self.refused = self.refused.saturating_add(other.refused);
+        self.errors = self.errors.saturating_add(other.errors);
+    }
+}
+
+/// Counts by day, of one shard or of all.
+pub type Days = BTreeMap<i64, Counts>;
+
+/// As `GET /v1/stats` shows them, newest day first: `{"days":[{"day":"2026-11-22","events":…,…},…]}`.
+///
+/// ```
+/// use fieldhook_core::fleet::stats::{show, Counts, Days};
+/// let days = Days::from([(20_000, Counts { events: 3, ..Counts::default() })]);
+/// assert_eq!(
+///     show(&days),
+///     r#"{"days":[{"day":"2024-10-04","events":3,"duplicates":0,"refused":0,"errors":0}]}"#
+/// );
+/// ```
+pub fn show(days: &Days) -> String {
+    let shown: Vec<String> = days
+        .iter()
+        .rev()
+        .map(|(day, counts)| {
+            let date = Time::from_millis(day.saturating_mul(DAY)).to_string();
+            let Counts { events, duplicates, refused, errors } = counts;
+            format!(
+                r#"{{"day":"{}","events":{events},"duplicates":{duplicates},"refused":{refused},"errors":{errors}}}"#,
+                date.get(..10).unwrap_or_default(),
+            )
+        })
+        .collect();
+    format!(r#"{{"days":[{}]}}"#, shown.join(","))
+}
