@@ -93,6 +93,10 @@ impl Answer {
         self
     }
 
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
     pub fn into_response(self) -> JsValue {
         respond(self.status, &self.headers, self.body, self.part)
     }

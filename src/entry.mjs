@@ -73,6 +73,10 @@ export class Device extends DurableObject {
     return this.#rust.history(query);
   }
 
+  expire() {
+    return this.ctx.storage.transactionSync(() => this.#rust.expire());
+  }
+
   forget() {
     return this.#rust.forget();
   }
@@ -90,20 +94,32 @@ export class Fleet extends DurableObject {
     this.#rust = new rust.Fleet(ctx, env);
   }
 
-  register(device, firstHeard) {
-    return this.#rust.register(device, firstHeard);
+  append(message) {
+    return this.#whole(() => this.#rust.append(message));
   }
 
-  forget(device) {
-    return this.#rust.forget(device);
+  leave(device, born) {
+    return this.#whole(() => this.#rust.leave(device, born));
   }
 
-  devices(after, limit) {
-    return this.#rust.devices(after, limit);
+  forget(device, born) {
+    return this.#whole(() => this.#rust.forget(device, born));
+  }
+
+  devices(after, limit, filter) {
+    return this.#rust.devices(after, limit, filter);
+  }
+
+  count(counts) {
+    return this.#whole(() => this.#rust.count(counts));
+  }
+
+  stats() {
+    return this.#rust.stats();
   }
 
   quarantineAdd(entries) {
-    return this.#rust.quarantineAdd(entries);
+    return this.#whole(() => this.#rust.quarantineAdd(entries));
   }
 
   quarantineList(before, limit) {
@@ -119,7 +135,13 @@ export class Fleet extends DurableObject {
   }
 
   alarm() {
-    return this.#rust.alarm();
+    const silent = this.#whole(() => this.#rust.expire());
+    return this.#rust.sweep(silent);
+  }
+
+  /** All of it or nothing, as in Device. */
+  #whole(write) {
+    return this.ctx.storage.transactionSync(write);
   }
 }
 
@@ -131,8 +153,8 @@ export class Registry extends DurableObject {
     this.#rust = new rust.Registry(ctx, env);
   }
 
-  snapshot(known) {
-    return this.#rust.snapshot(known);
+  snapshot(known, shards) {
+    return this.#rust.snapshot(known, shards);
   }
 
   put(kind, name, body) {

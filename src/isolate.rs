@@ -63,6 +63,14 @@ impl Platform {
         settings(&self.env)
     }
 
+    /// How many shards can hold something: those of today, and those of a time when there were more.
+    ///
+    /// # Errors
+    /// As [`Platform::snapshot`].
+    pub async fn shard_count(&self) -> Result<u32> {
+        Ok(self.snapshot().await?.shards.max(self.settings()?.fleet_shards))
+    }
+
     /// All configuration, at most 10 s old while the Registry answers.
     ///
     /// # Errors
@@ -108,7 +116,7 @@ pub async fn refresh(env: &Env) -> Result<Rc<Snapshot>> {
 
 async fn ask(env: &Env, known: Option<Rc<Snapshot>>) -> Result<Rc<Snapshot>> {
     let version = known.as_ref().map(|snapshot| snapshot.version);
-    let answer = rpc::registry(env)?.snapshot(version).await?;
+    let answer = rpc::registry(env)?.snapshot(version, settings(env)?.fleet_shards).await?;
     match (answer.as_str(), known) {
         ("", Some(known)) => Ok(known),
         ("", None) => Err(Problem::new(Code::Unavailable, "the configuration is not there")),

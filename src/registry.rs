@@ -10,7 +10,8 @@ use wasm_bindgen::prelude::*;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, SqlStorage, State};
 
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE IF NOT EXISTS definitions (
     position INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -23,7 +24,14 @@ CREATE TABLE IF NOT EXISTS version (
     number INTEGER NOT NULL
 );
 INSERT OR IGNORE INTO version (id, number) VALUES (1, 0);
-"];
+",
+    "
+CREATE TABLE IF NOT EXISTS shards (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    most INTEGER NOT NULL
+);
+",
+];
 
 /// The most definitions of one kind.
 const DEFINITIONS_MAX: u64 = 500;
@@ -105,9 +113,10 @@ impl Registry {
         Registry { sql: State::from(state).storage().sql(), schema: Schema::new(MIGRATIONS) }
     }
 
-    /// Everything, as [`fieldhook_core::registry::Document`]; empty where `known` is still the version.
-    pub fn snapshot(&self, known: f64) -> String {
-        to_wire(&self.read_all(known))
+    /// Everything, as [`fieldhook_core::registry::Document`]; empty where `known` is still the version. Takes
+    /// note of how many shards the caller has.
+    pub fn snapshot(&self, known: f64, shards: u32) -> String {
+        to_wire(&self.note_shards(shards).and_then(|most| self.read_all(known, most)))
     }
 
     /// Stores a definition; answers it as it is shown, with `1` or `0` before it for made or replaced.
@@ -130,9 +139,28 @@ impl Registry {
 }
 
 impl Registry {
-    fn read_all(&self, known: f64) -> Result<String> {
+    /// The most shards that there ever were: none of them may be passed over by a reader. A single one is not
+    /// worth a row.
+    fn note_shards(&self, shards: u32) -> Result<u32> {
+        let most = match self.schema.exists(&self.sql)? {
+            true => sqlite::first(&self.sql, "SELECT most FROM shards WHERE id = 1", Vec::new())?
+                .and_then(|mut columns| u32::try_from(columns.unsigned()).ok())
+                .unwrap_or(1),
+            false => 1,
+        };
+        if shards <= most {
+            return Ok(most);
+        }
+        self.schema.prepare(&self.sql)?;
+        let put = "INSERT OR REPLACE INTO shards (id, most) VALUES (1, ?)";
+        sqlite::run(&self.sql, put, vec![integer(u64::from(shards))])?;
+        self.count_up()?;
+        Ok(shards)
+    }
+
+    fn read_all(&self, known: f64, shards: u32) -> Result<String> {
         if !self.schema.exists(&self.sql)? {
-            return Ok(r#"{"version":0,"sources":[],"transforms":[]}"#.to_owned());
+            return Ok(r#"{"version":0,"shards":1,"sources":[],"transforms":[]}"#.to_owned());
         }
         let version = sqlite::first(&self.sql, "SELECT number FROM version WHERE id = 1", Vec::new())?
             .map_or(0, |mut columns| columns.unsigned());
@@ -140,7 +168,9 @@ impl Registry {
             return Ok(String::new());
         }
         let (sources, transforms) = (self.all(Kind::Source)?, self.all(Kind::Transform)?);
-        Ok(format!(r#"{{"version":{version},"sources":[{sources}],"transforms":[{transforms}]}}"#))
+        Ok(format!(
+            r#"{{"version":{version},"shards":{shards},"sources":[{sources}],"transforms":[{transforms}]}}"#
+        ))
     }
 
     /// In order of creation: of two transforms for one event the first made applies.

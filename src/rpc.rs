@@ -3,6 +3,9 @@
 //! Each type names the methods that `entry.mjs` forwards. An outcome crosses as
 //! [`fieldhook_core::problem::to_wire`] writes it, since an exception keeps nothing but its text.
 
+use fieldhook_core::fleet::append::{Append, Confirmed};
+use fieldhook_core::fleet::index::{Filter, Page};
+use fieldhook_core::fleet::stats::{Counts, Days};
 use fieldhook_core::log::{Accept, Accepted};
 use fieldhook_core::problem::{Code, Problem, Result, from_wire};
 use wasm_bindgen::prelude::*;
@@ -45,11 +48,20 @@ extern "C" {
     ) -> std::result::Result<Promise, JsValue>;
 
     #[wasm_bindgen(method, catch)]
-    fn register(this: &Stub, device: &str, first_heard: f64) -> std::result::Result<Promise, JsValue>;
+    fn expire(this: &Stub) -> std::result::Result<Promise, JsValue>;
+
     #[wasm_bindgen(method, catch)]
-    fn forget(this: &Stub, device: &str) -> std::result::Result<Promise, JsValue>;
+    fn append(this: &Stub, message: &str) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn devices(this: &Stub, after: &str, limit: u32) -> std::result::Result<Promise, JsValue>;
+    fn leave(this: &Stub, device: &str, born: f64) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn forget(this: &Stub, device: &str, born: f64) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn devices(this: &Stub, after: &str, limit: u32, filter: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn count(this: &Stub, counts: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn stats(this: &Stub) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = quarantineAdd)]
     fn quarantine_add(this: &Stub, entries: &str) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = quarantineList)]
@@ -60,7 +72,7 @@ extern "C" {
     fn quarantine_remove(this: &Stub, number: f64) -> std::result::Result<Promise, JsValue>;
 
     #[wasm_bindgen(method, catch)]
-    fn snapshot(this: &Stub, known: f64) -> std::result::Result<Promise, JsValue>;
+    fn snapshot(this: &Stub, known: f64, shards: u32) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn put(this: &Stub, kind: &str, name: &str, body: &str) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
@@ -177,9 +189,14 @@ impl Device<'_> {
         from_wire(&text("device.commands", call).await?)
     }
 
-    /// Deletes everything the object holds; answers the shard that knows of it, empty where nothing was held.
-    pub async fn forget(&self) -> Result<String> {
-        from_wire(&text("device.forget", self.stub()?.forget_self()).await?)
+    /// Removes what has been kept long enough.
+    pub async fn expire(&self) -> Result<()> {
+        Ok(text("device.expire", self.stub()?.expire()).await.map(drop)?)
+    }
+
+    /// Deletes everything the object holds; answers when the device's life began, `None` where nothing was held.
+    pub async fn forget(&self) -> Result<Option<i64>> {
+        Ok(from_wire(&text("device.forget", self.stub()?.forget_self()).await?)?.parse().ok())
     }
 }
 
@@ -191,21 +208,49 @@ pub fn fleet(env: &Env, shard: &str) -> Result<Fleet> {
 }
 
 impl Fleet {
-    pub async fn register(&self, device: &str, first_heard: i64) -> Result<()> {
-        from_wire(&text("fleet.register", self.0.register(device, first_heard as f64)).await?).map(drop)
+    /// Appends a run of a device's log; `None` says that the device was deleted.
+    pub async fn append(&self, append: &Append) -> Result<Option<Confirmed>> {
+        let message = serde_json::to_string(append)
+            .map_err(|_| Problem::new(Code::Internal, "the run cannot be written"))?;
+        let answer = text("fleet.append", self.0.append(&message)).await?;
+        if answer.is_empty() {
+            return Ok(None);
+        }
+        let confirmed = serde_json::from_str(&answer)
+            .map_err(|_| Problem::new(Code::Internal, "the shard's answer cannot be read"))?;
+        Ok(Some(confirmed))
+    }
+
+    pub async fn leave(&self, device: &str, born: i64) -> Result<()> {
+        Ok(text("fleet.leave", self.0.leave(device, born as f64)).await.map(drop)?)
     }
 
     /// Whether the device was known.
-    pub async fn forget(&self, device: &str) -> Result<bool> {
-        Ok(from_wire(&text("fleet.forget", self.0.forget(device)).await?)? == "1")
+    pub async fn forget(&self, device: &str, born: i64) -> Result<bool> {
+        Ok(text("fleet.forget", self.0.forget(device, born as f64)).await? == "1")
     }
 
-    pub async fn devices(&self, after: &str, limit: usize) -> Result<String> {
-        from_wire(&text("fleet.devices", self.0.devices(after, to_u32(limit))).await?)
+    /// Devices behind `after` that match, in order of id.
+    pub async fn devices(&self, after: &str, limit: usize, filter: &Filter) -> Result<Page> {
+        let filter = serde_json::to_string(filter).unwrap_or_default();
+        let page = from_wire(&text("fleet.devices", self.0.devices(after, to_u32(limit), &filter)).await?)?;
+        serde_json::from_str(&page)
+            .map_err(|_| Problem::new(Code::Internal, "a shard's answer cannot be read"))
+    }
+
+    pub async fn count(&self, counts: &Counts) -> Result<()> {
+        let counts = serde_json::to_string(counts).unwrap_or_default();
+        Ok(text("fleet.count", self.0.count(&counts)).await.map(drop)?)
+    }
+
+    pub async fn stats(&self) -> Result<Days> {
+        let days = from_wire(&text("fleet.stats", self.0.stats()).await?)?;
+        serde_json::from_str(&days)
+            .map_err(|_| Problem::new(Code::Internal, "a shard's answer cannot be read"))
     }
 
     pub async fn quarantine_add(&self, entries: &str) -> Result<()> {
-        from_wire(&text("fleet.quarantine", self.0.quarantine_add(entries)).await?).map(drop)
+        Ok(text("fleet.quarantine", self.0.quarantine_add(entries)).await.map(drop)?)
     }
 
     pub async fn quarantine_list(&self, before: &str, limit: usize) -> Result<String> {
@@ -234,9 +279,10 @@ pub fn registry(env: &Env) -> Result<Registry> {
 
 impl Registry {
     /// The whole configuration, or nothing where it is still the version that is known.
-    pub async fn snapshot(&self, known: Option<u64>) -> Result<String> {
+    /// `shards` is how many this deployment has now: the Registry remembers the most there ever were.
+    pub async fn snapshot(&self, known: Option<u64>, shards: u32) -> Result<String> {
         let known = known.map_or(-1.0, |version| version as f64);
-        from_wire(&text("registry.snapshot", self.0.snapshot(known)).await?)
+        from_wire(&text("registry.snapshot", self.0.snapshot(known, shards)).await?)
     }
 
     pub async fn put(&self, kind: &str, name: &str, body: &str) -> Result<String> {

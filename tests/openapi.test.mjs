@@ -310,6 +310,10 @@ describe("the Worker", () => {
     await entry("DELETE", binary, "", { expect: 404 });
   });
 
+  test("counts as described", async () => {
+    await call("GET", "/v1/stats", { expect: 200 });
+  });
+
   test("deletes as described", async () => {
     for (const [template, path] of [
       ["/v1/sources/{name}", "/v1/sources/echo"],
@@ -328,6 +332,7 @@ describe("the Worker", () => {
         assert.ok(shown.has(name), `${ref} ${name}`);
     }
     for (const name of [
+      "Device",
       "Event",
       "DeviceState",
       "Source",

@@ -2,17 +2,16 @@
 
 use super::{Call, is_read, next_link, not_allowed, twin};
 use crate::answer::Answer;
-use crate::fleet::{shard_name, shard_of};
 use crate::isolate::Platform;
 use crate::router::not_found;
 use crate::rpc;
-use fieldhook_core::clock::Time;
 use fieldhook_core::event::DeviceId;
+use fieldhook_core::fleet::index::{Filter, Page as Devices};
+use fieldhook_core::fleet::shard_name;
 use fieldhook_core::history::{LIMIT_MAX, Page, Query, limit};
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::proof::access::Scope;
 use fieldhook_core::request::{Method, Request};
-use serde::Serialize;
 
 pub async fn route(platform: &Platform, request: &Request, path: &[&str]) -> Result<Answer> {
     let open = |scope| Call::open(platform, request, scope);
@@ -56,40 +55,26 @@ fn own_id(text: &str) -> Result<DeviceId> {
 
 /// A bare array, as on Particle; the next page is in `Link`.
 async fn list(call: &Call<'_>) -> Result<Answer> {
-    #[derive(Serialize)]
-    struct Device {
-        id: String,
-        name: String,
-        /// `null` for a device that was written to and never heard.
-        first_heard: Option<String>,
-    }
     let limit = match call.request.query_value("limit") {
         Some(_) => limit(call.request)?,
         None => LIMIT_MAX,
     };
+    let filter = Filter::read(call.request)?;
     let after = call.request.query_value("after").unwrap_or_default();
-    let mut devices: Vec<(String, i64)> = Vec::new();
-    for shard in 0..call.settings.fleet_shards {
-        let fleet = rpc::fleet(&call.platform.env, &shard_name(shard))?;
-        let page = fleet.devices(&after, limit + 1).await?;
-        let page: Vec<(String, i64)> = serde_json::from_str(&page)
-            .map_err(|_| Problem::new(Code::Internal, "a shard's answer cannot be read"))?;
-        devices.extend(page);
+    let mut devices: Devices = Vec::new();
+    for shard in 0..call.platform.shard_count().await? {
+        devices.extend(
+            rpc::fleet(&call.platform.env, &shard_name(shard))?.devices(&after, limit + 1, &filter).await?,
+        );
     }
-    devices.sort();
-    devices.dedup();
+    devices.sort_by(|(a, _), (b, _)| a.cmp(b));
+    // On its way from one shard to another, a device stands in both for a moment.
+    devices.dedup_by(|(a, _), (b, _)| a == b);
     let more = devices.len() > limit;
     devices.truncate(limit);
     let next = more.then(|| devices.last().map(|(id, _)| id.clone())).flatten();
-    let shown: Vec<Device> = devices
-        .into_iter()
-        .map(|(id, first)| Device {
-            name: id.clone(),
-            id,
-            first_heard: (first > 0).then(|| Time::from_millis(first).to_string()),
-        })
-        .collect();
-    let answer = Answer::json(200, serde_json::to_string(&shown).unwrap_or_default());
+    let shown: Vec<&str> = devices.iter().map(|(_, shown)| shown.get()).collect();
+    let answer = Answer::json(200, format!("[{}]", shown.join(",")));
     Ok(match next {
         Some(next) => answer.with("link", &next_link(call.request, &next)),
         None => answer,
@@ -113,16 +98,21 @@ async fn history(call: &Call<'_>, device: &DeviceId) -> Result<Answer> {
     })
 }
 
-/// The device's own object first, then the shard that lists it. Cut off between the two, the same call
-/// finishes the work: what is gone already is no error.
+/// The device's own object first, then every shard that may have a part of its log. Cut off between the two,
+/// the same call finishes the work: what is gone already is no error.
 async fn delete(call: &Call<'_>, device: &DeviceId) -> Result<Answer> {
     let env = &call.platform.env;
-    let shard = rpc::device(env, device.as_str()).forget().await?;
-    let here = !shard.is_empty();
-    let shard = if here { shard } else { shard_of(device.as_str(), call.settings.fleet_shards) };
-    let listed = rpc::fleet(env, &shard)?.forget(device.as_str()).await?;
-    if !here && !listed {
+    let born = rpc::device(env, device.as_str()).forget().await?;
+    let mut listed = false;
+    for shard in 0..call.platform.shard_count().await? {
+        listed |=
+            rpc::fleet(env, &shard_name(shard))?.forget(device.as_str(), born.unwrap_or(ANY_LIFE)).await?;
+    }
+    if born.is_none() && !listed {
         return Err(Problem::new(Code::UnknownDevice, "no event of this device has been accepted"));
     }
     Ok(Answer::json(200, r#"{"ok":true}"#))
 }
+
+/// Later than any life of a device began.
+const ANY_LIFE: i64 = (1 << 53) - 1;

@@ -3,6 +3,7 @@
 mod definitions;
 mod devices;
 mod quarantine;
+mod stats;
 mod twin;
 
 use crate::answer::Answer;
@@ -37,6 +38,7 @@ pub async fn serve(platform: &Platform, request: &Request, path: &[&str]) -> Ans
         (_, ["sources", rest @ ..]) => definitions::route(platform, request, Kind::Source, rest).await,
         (_, ["transforms", rest @ ..]) => definitions::route(platform, request, Kind::Transform, rest).await,
         (_, ["quarantine", rest @ ..]) => quarantine::route(platform, request, rest).await,
+        (_, ["stats"]) => stats::route(platform, request).await,
         _ => Err(not_found()),
     };
     answered.unwrap_or_else(|problem| match path.first() {

@@ -2,7 +2,6 @@
 
 use super::{Call, body_text, is_read, list_body, not_allowed};
 use crate::answer::Answer;
-use crate::fleet::shard_name;
 use crate::hook::{Ingress, batch};
 use crate::isolate::Platform;
 use crate::router::not_found;
@@ -10,6 +9,7 @@ use crate::rpc;
 use fieldhook_core::clock::Time;
 use fieldhook_core::definition::Properties;
 use fieldhook_core::event::SourceName;
+use fieldhook_core::fleet::shard_name;
 use fieldhook_core::history::limit;
 use fieldhook_core::ingest::{self, Arrival, Ingest};
 use fieldhook_core::problem::{Code, Problem, Result};
@@ -48,7 +48,7 @@ async fn list(call: &Call<'_>) -> Result<Answer> {
     let mut found: Vec<(Position, Entry)> = Vec::new();
     // Where a shard's page ended early, what other shards have behind that place waits for the next page.
     let mut end: Option<Position> = None;
-    for shard in 0..call.settings.fleet_shards {
+    for shard in 0..call.platform.shard_count().await? {
         let before = after.map(|after| after.seen_from(shard).to_id()).unwrap_or_default();
         let fleet = rpc::fleet(&call.platform.env, &shard_name(shard))?;
         let page = fleet.quarantine_list(&before, limit + 1).await?;
@@ -109,7 +109,7 @@ fn show(position: Position, entry: &Entry) -> String {
 /// The entry of exactly this id: what a replay derives from the id must be the same each time.
 async fn entry_at(call: &Call<'_>, position: Position) -> Result<(rpc::Fleet, Entry)> {
     let unknown = || Problem::new(Code::UnknownEntry, "take the id from GET /v1/quarantine");
-    if position.shard >= call.settings.fleet_shards {
+    if position.shard >= call.platform.shard_count().await? {
         return Err(unknown());
     }
     let fleet = rpc::fleet(&call.platform.env, &shard_name(position.shard))?;

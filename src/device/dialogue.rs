@@ -106,16 +106,18 @@ fn change(
 ) -> Result<String> {
     let mut loaded = object.open()?;
     let before = loaded.device.clone();
-    let answer = match change(&mut loaded.dialogue) {
-        Ok(answer) => answer,
-        Err(problem) => {
-            // Nothing has changed, and nothing was made.
-            return Err(problem);
-        }
-    };
+    // A refusal has changed nothing, and made nothing.
+    let answer = change(&mut loaded.dialogue)?;
     loaded.spoke = true;
     loaded.device.device = device.to_owned();
-    object.arm(&mut loaded.device, isolate::now(), object.settings()?.retention)?;
+    let is_new = before.born.is_none();
+    object.settle(&mut loaded.device, isolate::now())?;
+    if is_new {
+        object.arm(isolate::now())?;
+    }
     object.keep(loaded, &before)?;
+    if is_new {
+        object.send_off(None);
+    }
     Ok(answer)
 }

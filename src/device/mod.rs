@@ -5,24 +5,26 @@
 
 mod dialogue;
 mod history;
+mod outbox;
 mod retention;
 mod schema;
 
-use crate::fleet::shard_of;
 use crate::isolate;
 use crate::sqlite::{self, Schema, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::dialogue::Dialogue;
+use fieldhook_core::fleet::append::Sent;
 use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, LIVE, Outcome, Row};
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
-use fieldhook_core::retention::{is_armed, is_due, next_alarm};
+use fieldhook_core::retention::{is_armed, is_due};
 use fieldhook_core::settings::Settings;
+use serde_json::value::RawValue;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, RefUnwindSafe};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::DurableObjectState;
-use worker::{Env, SqlStorage, State, console_error, js_sys};
+use worker::{Env, SqlStorage, State, js_sys};
 
 /// What the JavaScript class of the same name forwards to.
 #[wasm_bindgen]
@@ -40,8 +42,9 @@ struct Inner {
     schema: Schema,
     /// What is known once the tables have been looked at; `None` before that and after a delete.
     loaded: RefCell<Option<Loaded>>,
-    /// The shard is being told; once at a time is enough.
-    registering: Cell<bool>,
+    outbox: outbox::Outbox,
+    /// When the alarm is set for, as far as is known: setting it again costs a row.
+    alarm_at: Cell<Option<Time>>,
 }
 
 #[derive(Clone)]
@@ -52,6 +55,8 @@ struct Loaded {
     dialogue: Dialogue,
     /// The dialogue has changed since it was written.
     spoke: bool,
+    /// Events that this turn has written.
+    fresh: Vec<Sent>,
 }
 
 #[wasm_bindgen]
@@ -61,8 +66,8 @@ impl Device {
         let state = State::from(state);
         let sql = state.storage().sql();
         let schema = Schema::new(schema::MIGRATIONS);
-        let (loaded, registering) = (RefCell::new(None), Cell::new(false));
-        Device { inner: Rc::new(Inner { state, sql, env, schema, loaded, registering }) }
+        let (loaded, outbox, alarm_at) = (RefCell::new(None), outbox::Outbox::default(), Cell::new(None));
+        Device { inner: Rc::new(Inner { state, sql, env, schema, loaded, outbox, alarm_at }) }
     }
 
     /// Commits the events of an [`Accept`]; answers an [`Accepted`]. `entry.mjs` runs it as one transaction.
@@ -93,12 +98,17 @@ impl Device {
         to_wire(&dialogue::commands(&self.inner, device, operation, body))
     }
 
-    /// Deletes everything; answers the shard that knows of the device, empty where there was nothing.
+    /// Removes what has been kept long enough; for a device that has been silent so long that it has no alarm.
+    pub fn expire(&self) -> std::result::Result<(), JsError> {
+        self.inner.expire().map_err(|problem| JsError::new(&problem.detail))
+    }
+
+    /// Deletes everything; answers when the device's life began, empty where there was nothing.
     pub async fn forget(&self) -> String {
         to_wire(&AssertUnwindSafe(self.inner.clone().forget()).await)
     }
 
-    /// Runs what is due: the shard's confirmation, retention.
+    /// Makes sure that the shard has everything, and removes what has been kept long enough.
     pub async fn alarm(&self) -> std::result::Result<(), JsError> {
         AssertUnwindSafe(self.inner.clone().alarm()).await.map_err(|problem| JsError::new(&problem.detail))
     }
@@ -120,13 +130,18 @@ impl Inner {
         }
         let settings = self.settings()?;
         if outcomes.iter().any(|outcome| matches!(outcome, Outcome::New { .. })) {
-            self.arm(&mut loaded.device, accept.at, settings.retention)?;
+            self.settle(&mut loaded.device, accept.at)?;
+            self.arm(accept.at)?;
             // Looked at every few events: a bound of megabytes is not missed by a few rows.
             if is_due(first_seq, loaded.next_seq) {
                 retention::by_size(self, &mut loaded, settings.max_log)?;
             }
         }
+        let is_new = loaded.next_seq != first_seq;
         self.keep(loaded, &before)?;
+        if is_new {
+            self.send_off(Some(first_seq.saturating_sub(1)));
+        }
         serde_json::to_string(&Accepted { outcomes })
             .map_err(|_| Problem::new(Code::Internal, "the outcomes cannot be written"))
     }
@@ -138,8 +153,10 @@ impl Inner {
         match self.loaded.take() {
             Some(loaded) => Ok(loaded),
             None => {
-                // After a failure the tables may have been rolled back with everything else.
+                // After a failure the tables may have been rolled back with everything else, the alarm too.
                 self.schema.forget();
+                self.outbox.forget();
+                self.alarm_at.set(None);
                 self.schema.prepare(&self.sql)?;
                 self.load()
             }
@@ -147,7 +164,7 @@ impl Inner {
     }
 
     /// Writes what has changed, and takes it as what is known.
-    fn keep(self: &Rc<Self>, mut loaded: Loaded, before: &DeviceState) -> Result<()> {
+    fn keep(&self, mut loaded: Loaded, before: &DeviceState) -> Result<()> {
         if std::mem::take(&mut loaded.spoke) {
             let (twin, queue) = dialogue::write(&loaded.dialogue)?;
             sqlite::run(&self.sql, schema::WRITE_DIALOGUE, vec![twin.into(), queue.into()])?;
@@ -155,12 +172,8 @@ impl Inner {
         if loaded.device != *before {
             self.write_state(&loaded.device)?;
         }
-        let unregistered = loaded.device.shard.is_none();
+        self.outbox.add(std::mem::take(&mut loaded.fresh));
         self.loaded.replace(Some(loaded));
-        if unregistered && !self.registering.get() {
-            let this = self.clone();
-            self.state.wait_until(async move { this.register().await });
-        }
         Ok(())
     }
 
@@ -185,7 +198,7 @@ impl Inner {
             Value::Integer(accept.at.millis()),
             entry.event.as_str().into(),
             entry.data.as_str().into(),
-            details.into(),
+            details.as_str().into(),
             if said.live { LIVE.into() } else { said.reply.as_str().into() },
         ];
         if sqlite::run(&self.sql, schema::INSERT, values)? > 0 {
@@ -195,6 +208,17 @@ impl Inner {
             if entry.report || said.live {
                 loaded.dialogue = dialogue;
                 loaded.spoke = true;
+            }
+            if let Ok(details) = RawValue::from_string(details) {
+                loaded.fresh.push(Sent {
+                    seq,
+                    received_at: accept.at,
+                    event: entry.event.clone(),
+                    data: entry.data.clone(),
+                    details,
+                    key: entry.key.clone(),
+                    reply: said.reply.clone(),
+                });
             }
             return Ok(Outcome::New { seq, reply: said.reply, live: said.live });
         }
@@ -224,7 +248,7 @@ impl Inner {
         };
         let dialogue = dialogue::read(&columns.text(), &columns.text())?;
         let next_seq = seq.max(device.pruned_to) + 1;
-        Ok(Loaded { next_seq, last_heard, device, dialogue, spoke: false })
+        Ok(Loaded { next_seq, last_heard, device, dialogue, spoke: false, fresh: Vec::new() })
     }
 
     fn newest(&self) -> Result<Option<Row>> {
@@ -255,24 +279,22 @@ impl Inner {
         sqlite::run(&self.sql, schema::WRITE_STATE, vec![json.into()]).map(drop)
     }
 
-    /// Sets the alarm in the commit's own turn, if none is armed: what it is for cannot be lost to a crash.
-    fn arm(&self, device: &mut DeviceState, now: Time, retention: i64) -> Result<()> {
-        if is_armed(device.alarm_at, now) {
-            return Ok(());
-        }
-        match next_alarm(device.shard.is_some(), Some(now), now, retention) {
-            Some(at) => self.set_alarm(device, at),
-            None => Ok(()),
+    /// Sets the safety alarm in the commit's own turn, if none is set: that the shard is told cannot be lost to
+    /// a crash.
+    fn arm(&self, now: Time) -> Result<()> {
+        match is_armed(self.alarm_at.get(), now) {
+            true => Ok(()),
+            false => self.set_alarm(Inner::make_sure_at(now)),
         }
     }
 
-    fn set_alarm(&self, device: &mut DeviceState, at: Time) -> Result<()> {
+    fn set_alarm(&self, at: Time) -> Result<()> {
         let date = js_sys::Date::new(&(at.millis() as f64).into());
         // Written when it is called; the promise says only that the write is on disk, and the answer waits
         // for that anyway.
         let set = self.state.storage().as_raw().set_alarm(date, js_sys::Object::new());
         set.map(drop).map_err(|_| Problem::new(Code::Unavailable, "the alarm was not taken"))?;
-        device.alarm_at = Some(at);
+        self.alarm_at.set(Some(at));
         Ok(())
     }
 
@@ -292,74 +314,43 @@ impl Inner {
         )
     }
 
-    /// Tells the shard that this device exists, and remembers that it knows.
-    async fn register(self: &Rc<Self>) {
-        self.registering.set(true);
-        let told = self.try_register().await;
-        self.registering.set(false);
-        if let Err(problem) = told {
-            // The safety alarm is armed since the first commit; it comes here again.
-            console_error!("the fleet was not told of a device: {}", problem.detail);
+    async fn alarm(self: Rc<Self>) -> Result<()> {
+        self.alarm_at.set(None);
+        self.expire()?;
+        if !self.make_sure().await {
+            self.set_alarm(Inner::make_sure_at(isolate::now()))?;
         }
-    }
-
-    async fn try_register(self: &Rc<Self>) -> Result<()> {
-        let Some(loaded) = self.known()? else { return Ok(()) };
-        let (device, first_heard) = (loaded.device.device, loaded.device.first_heard);
-        let shard = shard_of(&device, self.settings()?.fleet_shards);
-        let first_heard = first_heard.map_or(0, Time::millis);
-        crate::rpc::fleet(&self.env, &shard)?.register(&device, first_heard).await?;
-        let Some(mut loaded) = self.known()? else {
-            // Deleted while the shard was being told: it must forget again.
-            crate::rpc::fleet(&self.env, &shard)?.forget(&device).await?;
-            return Ok(());
-        };
-        loaded.device.shard = Some(shard);
-        self.write_state(&loaded.device)?;
-        self.loaded.replace(Some(loaded));
         Ok(())
     }
 
-    async fn alarm(self: Rc<Self>) -> Result<()> {
+    /// What is kept no longer goes: rows, finished commands.
+    fn expire(&self) -> Result<()> {
         if self.known()?.is_none() {
             return Ok(());
         }
         // Out while it changes, as in `accept`.
         let Some(mut loaded) = self.loaded.take() else { return Ok(()) };
+        let (before, now) = (loaded.device.clone(), isolate::now());
         let retention = self.settings()?.retention;
-        loaded.device.alarm_at = None;
-        if loaded.dialogue.queue.prune(isolate::now(), retention) {
-            let (twin, queue) = dialogue::write(&loaded.dialogue)?;
-            sqlite::run(&self.sql, schema::WRITE_DIALOGUE, vec![twin.into(), queue.into()])?;
-        }
-        let oldest = retention::by_age(&self, &mut loaded, isolate::now(), retention)?;
-        let registered = loaded.device.shard.is_some();
-        let next = next_alarm(registered, oldest, isolate::now(), retention);
-        if let Some(at) = next {
-            self.set_alarm(&mut loaded.device, at)?;
-        }
-        self.write_state(&loaded.device)?;
-        self.loaded.replace(Some(loaded));
-        if !registered {
-            self.register().await;
-        }
-        Ok(())
+        loaded.spoke |= loaded.dialogue.queue.prune(now, retention);
+        retention::by_age(self, &mut loaded, now, retention)?;
+        self.keep(loaded, &before)
     }
 
     async fn forget(self: Rc<Self>) -> Result<String> {
         let Some(loaded) = self.known()? else { return Ok(String::new()) };
-        let fallback = || self.settings().map(|s| shard_of(&loaded.device.device, s.fleet_shards));
-        let shard = match loaded.device.shard.clone() {
-            Some(shard) => shard,
-            None => fallback()?,
-        };
-        self.schema.forget();
-        self.loaded.replace(None);
+        self.forget_memory();
         let gone = |_| Problem::new(Code::Unavailable, "the device could not be deleted");
         self.state.storage().delete_alarm().await.map_err(gone)?;
         self.state.storage().delete_all().await.map_err(gone)?;
+        self.forget_memory();
+        Ok(loaded.device.born.map_or(0, Time::millis).to_string())
+    }
+
+    fn forget_memory(&self) {
         self.schema.forget();
         self.loaded.replace(None);
-        Ok(shard)
+        self.outbox.forget();
+        self.alarm_at.set(None);
     }
 }

@@ -6,17 +6,12 @@ use fieldhook_core::clock::Time;
 use fieldhook_core::problem::Result;
 use fieldhook_core::retention::rows_to_drop;
 
-/// Removes what is older than the retention; answers the time of the oldest row that stays.
-pub(super) fn by_age(device: &Inner, loaded: &mut Loaded, now: Time, retention: i64) -> Result<Option<Time>> {
+/// Removes what is older than the retention.
+pub(super) fn by_age(device: &Inner, loaded: &mut Loaded, now: Time, retention: i64) -> Result<()> {
     let limit = Value::Integer(now.plus_millis(-retention).millis());
     let stays = sqlite::first(&device.sql, schema::FIRST_SINCE, vec![limit])?;
     let first_to_stay = stays.map_or(loaded.next_seq, |mut columns| columns.unsigned());
-    prune(device, loaded, first_to_stay.saturating_sub(1))?;
-    let oldest = sqlite::first(&device.sql, schema::OLDEST, Vec::new())?;
-    Ok(oldest.map(|mut columns| {
-        columns.unsigned();
-        Time::from_millis(columns.integer())
-    }))
+    prune(device, loaded, first_to_stay.saturating_sub(1))
 }
 
 /// Removes the oldest rows of a log that has outgrown its bound.
@@ -34,12 +29,11 @@ pub(super) fn by_size(device: &Inner, loaded: &mut Loaded, max_bytes: u64) -> Re
     }
 }
 
-/// Removes everything up to a sequence number, and remembers that there was something.
+/// Removes everything up to a sequence number, and remembers that there was something; [`Inner::keep`] writes it.
 fn prune(device: &Inner, loaded: &mut Loaded, last: u64) -> Result<()> {
     let received = sqlite::first(&device.sql, schema::RECEIVED, vec![integer(last)])?;
     let Some(mut received) = received else { return Ok(()) };
     loaded.device.pruned_to = last;
     loaded.device.pruned_last_heard = Some(Time::from_millis(received.integer()));
-    sqlite::run(&device.sql, schema::PRUNE, vec![integer(last)])?;
-    device.write_state(&loaded.device)
+    sqlite::run(&device.sql, schema::PRUNE, vec![integer(last)]).map(drop)
 }

@@ -32,6 +32,8 @@ pub const INSERT: &str = "INSERT INTO log (seq, key, received, event, data, deta
     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING";
 pub const REPLY_OF: &str = "SELECT reply FROM log WHERE key = ?";
 pub const NEWEST: &str = "SELECT seq, received, event, data, details FROM log ORDER BY seq DESC LIMIT 1";
+pub const BEHIND: &str =
+    "SELECT seq, received, event, data, details FROM log WHERE seq > ? ORDER BY seq LIMIT ?";
 pub const OLDEST: &str = "SELECT seq, received FROM log ORDER BY seq LIMIT 1";
 /// All that an object needs to know when it wakes, in one statement.
 pub const WAKE: &str = "SELECT coalesce((SELECT json FROM state WHERE id = 1), ''), \

@@ -7,8 +7,10 @@ pub mod batch;
 
 use crate::answer::Answer;
 use crate::isolate::Platform;
-use crate::{edge_cache, fleet, rpc};
+use crate::{edge_cache, rpc, tally};
 use fieldhook_core::event::{DeviceId, Event, SourceName};
+use fieldhook_core::fleet::shard_of;
+use fieldhook_core::fleet::stats::Counts;
 use fieldhook_core::ingest::{self, Arrival, Ingest};
 use fieldhook_core::log::{Accept, Entry, Outcome};
 use fieldhook_core::problem::{Code, Problem, Result};
@@ -35,10 +37,12 @@ pub async fn receive(platform: &Platform, request: &Request, source: SourceName)
     if !matches!(request.method, Method::Get | Method::Post | Method::Put | Method::Delete) {
         return Answer::problem(&Problem::method_not_allowed("GET, POST, PUT, DELETE"));
     }
-    match admit(platform, request, source).await {
+    let answer = match admit(platform, request, source).await {
         Ok((ingress, credential)) => take_in(&ingress, request, &credential).await,
         Err(problem) => Answer::problem(&problem),
-    }
+    };
+    tally::answered(platform, answer.status());
+    answer
 }
 
 /// Proof before anything else is looked at.
@@ -71,11 +75,18 @@ async fn take_in(ingress: &Ingress<'_>, request: &Request, credential: &Credenti
     };
     match ingest::read(&arrival) {
         Ok(Ingest::One(event)) => match ingress.one(*event).await {
-            Ok(taken) => taken.into_answer(),
+            Ok(taken) => {
+                let duplicates = u64::from(taken.seq.is_none());
+                tally::add(ingress.platform, Counts { duplicates, ..Counts::default() });
+                taken.into_answer()
+            }
             Err(problem) => Answer::problem(&problem),
         },
         Ok(Ingest::Batch(items)) => match batch::take_in(ingress, request, credential, items).await {
-            Ok(summary) => batch::answer(ingress, request, &summary),
+            Ok(summary) => {
+                tally::add(ingress.platform, summary.counts());
+                batch::answer(ingress, request, &summary)
+            }
             Err(problem) => Answer::problem(&problem),
         },
         Err(problem) => refuse(ingress, request, credential, &problem).await,
@@ -152,7 +163,7 @@ impl Ingress<'_> {
     async fn quarantine(&self, entries: &[quarantine::Entry]) -> Result<()> {
         let entries = serde_json::to_string(entries)
             .map_err(|_| Problem::new(Code::Internal, "the refused event cannot be kept"))?;
-        let shard = fleet::shard_of(self.source.as_str(), self.settings.fleet_shards);
+        let shard = shard_of(self.source.as_str(), self.settings.fleet_shards);
         rpc::fleet(&self.platform.env, &shard)?.quarantine_add(&entries).await
     }
 }

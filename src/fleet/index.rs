@@ -1,0 +1,151 @@
+//! The shard's index of devices and its counts by day: kept in memory, written now and then, and caught up from
+//! the log after a wake.
+
+use super::{Loaded, Shard, schema, to_json};
+use crate::isolate;
+use crate::sqlite::{self, Value, integer};
+use fieldhook_core::clock::Time;
+use fieldhook_core::fleet::append::Sent;
+use fieldhook_core::fleet::index::{Entry, Filter, Page};
+use fieldhook_core::fleet::stats::{Counts, Days, day_of};
+use fieldhook_core::problem::{Code, Problem, Result};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+impl Shard {
+    /// What is known of a device, written or not.
+    pub(super) fn entry(&self, loaded: &Loaded, device: &str) -> Result<Option<Entry>> {
+        if let Some(entry) = loaded.pending.get(device) {
+            return Ok(Some(entry.clone()));
+        }
+        let row = sqlite::first(&self.sql, schema::ENTRY, vec![device.into()])?;
+        row.map(|mut columns| read(&columns.text())).transpose()
+    }
+
+    /// Reads what the log has and the index has not.
+    pub(super) fn catch_up(&self, loaded: &mut Loaded) -> Result<()> {
+        let behind = vec![integer(loaded.marks.indexed_to)];
+        for columns in sqlite::rows(&self.sql, schema::BEHIND, behind)? {
+            let mut columns = columns?;
+            let (device, born) = (columns.text(), Time::from_millis(columns.integer()));
+            let run: Vec<Sent> = serde_json::from_str(&columns.text()).map_err(|_| damaged())?;
+            let entry = self.entry(loaded, &device)?.filter(|entry| entry.born == born);
+            for sent in &run {
+                loaded.days.entry(day_of(sent.received_at)).or_default().events += 1;
+            }
+            // Without an entry the device has left or was deleted.
+            if let Some(mut entry) = entry {
+                run.iter().for_each(|sent| entry.hear(sent));
+                loaded.pending.insert(device, entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings index and counts up to the log.
+    pub(super) fn write_index(&self, loaded: &mut Loaded) -> Result<()> {
+        if loaded.marks.indexed_to == loaded.head {
+            return Ok(());
+        }
+        let entries: Vec<&Entry> = loaded.pending.values().collect();
+        self.write_entries(&entries)?;
+        for (day, counts) in &loaded.days {
+            self.add_to_day(*day, counts)?;
+        }
+        loaded.pending.clear();
+        loaded.days.clear();
+        loaded.behind_since = None;
+        loaded.marks.indexed_to = loaded.head;
+        self.write_marks(&loaded.marks)
+    }
+
+    pub(super) fn write_entries(&self, entries: &[&Entry]) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.write(schema::WRITE_ENTRIES, vec![to_json(&entries)?.into()]).map(drop)
+    }
+
+    pub(super) fn add_to_day(&self, day: i64, counts: &Counts) -> Result<()> {
+        let Counts { events, duplicates, refused, errors } = *counts;
+        let counts = [events, duplicates, refused, errors].map(integer);
+        let values = std::iter::once(Value::Integer(day)).chain(counts).collect();
+        self.write(schema::ADD_TO_DAY, values).map(drop)
+    }
+
+    pub(super) fn expire_days(&self, before: i64) -> Result<()> {
+        self.write(schema::EXPIRE_DAYS, vec![Value::Integer(before)]).map(drop)
+    }
+
+    /// Devices that were last heard before `limit` and have not been looked after since.
+    pub(super) fn silent(&self, limit: Time, most: u64) -> Result<Vec<String>> {
+        let values = vec![Value::Integer(limit.millis()), integer(most)];
+        sqlite::rows(&self.sql, schema::SILENT, values)?
+            .map(|columns| columns.map(|mut columns| columns.text()))
+            .collect()
+    }
+
+    pub(super) fn is_anything_kept(&self) -> Result<bool> {
+        let row = sqlite::first(&self.sql, schema::IS_ANYTHING, Vec::new())?;
+        Ok(row.is_some_and(|mut columns| columns.unsigned() > 0))
+    }
+
+    pub(super) fn list_devices(&self, after: &str, limit: u32, filter: &str) -> Result<String> {
+        let filter: Filter = serde_json::from_str(filter)
+            .map_err(|_| Problem::new(Code::Internal, "the filter cannot be read"))?;
+        let Some(loaded) = self.known()? else { return Ok("[]".to_owned()) };
+        let page = self.page(&loaded, after, limit, &filter);
+        self.keep(loaded);
+        to_json(&page?)
+    }
+
+    /// In order of id, which no event changes: a cursor stays good while devices speak.
+    fn page(&self, loaded: &Loaded, after: &str, limit: u32, filter: &Filter) -> Result<Page> {
+        let now = isolate::now();
+        let mut page = Page::new();
+        for columns in sqlite::rows(&self.sql, schema::ENTRIES, vec![after.into()])? {
+            let stored = read(&columns?.text())?;
+            let entry = loaded.pending.get(&stored.id).unwrap_or(&stored);
+            if !filter.matches(entry, now) {
+                continue;
+            }
+            let Ok(shown) = RawValue::from_string(entry.show(now)) else { continue };
+            page.push((entry.id.clone(), shown));
+            if page.len() >= limit as usize {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    pub(super) fn stats(&self) -> Result<String> {
+        let Some(loaded) = self.known()? else { return Ok("{}".to_owned()) };
+        let retention = isolate::settings(&self.env)?.retention;
+        let days = self.days(&loaded, day_of(isolate::now().plus_millis(-retention)));
+        self.keep(loaded);
+        to_json(&days?)
+    }
+
+    fn days(&self, loaded: &Loaded, from: i64) -> Result<Days> {
+        let mut days: Days = BTreeMap::new();
+        for columns in sqlite::rows(&self.sql, schema::DAYS, vec![Value::Integer(from)])? {
+            let mut columns = columns?;
+            let day = columns.integer();
+            let mut next = || columns.unsigned();
+            let (events, duplicates, refused, errors) = (next(), next(), next(), next());
+            days.insert(day, Counts { events, duplicates, refused, errors });
+        }
+        for (day, counts) in loaded.days.iter().filter(|(day, _)| **day >= from) {
+            days.entry(*day).or_default().add(counts);
+        }
+        Ok(days)
+    }
+}
+
+fn read(entry: &str) -> Result<Entry> {
+    serde_json::from_str(entry).map_err(|_| damaged())
+}
+
+fn damaged() -> Problem {
+    Problem::new(Code::Internal, "the shard's index cannot be read")
+}
