@@ -17,7 +17,8 @@
 //
 //   {"leaf":"/target","value":21.5} {"leaf":"/old","deleted":true}
 //   {"command":5,"name":"reboot","args":{"delay":3},"done":true}
-//   {"heard":"applied","v":17,"more":false,"due":true}      to part
+//   {"heard":"applied","v":17,"more":false,"due":true}      to part; with "text" where a template wrote it, whose
+//                                                           "due" is taken if it has one
 //   {"report":{…}} or {"report":null}                       to report
 //   {"state":{"/target":21.5},"v":17,"due":false,"counts":{…}}  to state
 //   {"ok":true} or {"error":"…"}                            to everything else
@@ -137,9 +138,14 @@ void part(std::istream& words) {
         return;
     }
     if (topic.find_first_not_of("0123456789") == std::string::npos) topic = "device/hook-response/fieldhook/report/" + topic;
-    const Heard heard = self.device.receive(topic.c_str(), bytes.data(), bytes.size(), self.now, apply, execute);
-    std::cout << "{\"heard\":\"" << nameOf(heard) << "\"";
-    if (heard == Heard::other) std::cout << ",\"text\":" << quoted(std::string(self.device.body().data, self.device.body().length));
+    Heard heard = self.device.receive(topic.c_str(), bytes.data(), bytes.size(), self.now, apply, execute);
+    std::string text;
+    if (heard == Heard::other) {
+        const fieldhook::Text body = self.device.body();
+        text = ",\"text\":" + quoted(std::string(body.data, body.length));
+        heard = self.device.take(Json::parse(body.data, body.length)["due"], self.now, apply, execute);
+    }
+    std::cout << "{\"heard\":\"" << nameOf(heard) << "\"" << text;
     std::cout << ",\"v\":" << self.device.version() << ",\"more\":" << yes(self.device.more()) << ",\"due\":" << yes(self.device.reportDue()) << "}\n";
 }
 
