@@ -4,28 +4,15 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { anEvent, clientOf } from "./support/client.mjs";
+import { faults, openapi, propertyNames, resolve, shownProperties, text } from "./support/openapi.mjs";
 import { ADMIN, TOKEN, startWorker } from "./support/worker.mjs";
-
-const read = (path) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
-const text = read("src/openapi.json");
-const openapi = JSON.parse(text);
 
 const JSON_BODY = { "content-type": "application/json" };
 const bearer = (token) => ({ authorization: `Bearer ${token}` });
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const DEVICE = "described";
 /** What stands in a path for a parameter in braces. */
-const EXAMPLES = { source: "described", name: "described", id: DEVICE };
-
-const resolve = (node) =>
-  node?.$ref
-    ? resolve(
-        node.$ref
-          .slice(2)
-          .split("/")
-          .reduce((at, name) => at[name], openapi),
-      )
-    : node;
+const EXAMPLES = { source: "described", name: "described", id: DEVICE, command: "1" };
 
 const paths = Object.entries(openapi.paths).map(([template, item]) => {
   const operations = { ...resolve(item), ...item };
@@ -45,78 +32,17 @@ const allowed = ({ template, methods }) =>
 const described = openapi.components.schemas.Problem.anyOf.flatMap(({ properties: { status, code } }) =>
   code.enum.map((name) => `${status.const} ${name}`),
 );
-const catalogued = [...read("core/src/problem.rs").matchAll(/"([a-z-]+)", (\d{3}),/g)].map(
+const catalogue = readFileSync(new URL("../core/src/problem.rs", import.meta.url), "utf8");
+const catalogued = [...catalogue.matchAll(/"([a-z-]+)", (\d{3}),/g)].map(
   ([, code, status]) => `${status} ${code}`,
 );
 
-/** What is wrong with a value under a schema, in words. A property that is not described is wrong. */
-function faults(schema, value, at = "answer") {
-  if (schema.$ref) note(schema.$ref, value);
-  const resolved = resolve(schema);
-  const found = shapeFaults(resolved, value, at);
-  const names = propertyNames(resolved);
-  if (names && isObject(value) && resolved.additionalProperties !== true) {
-    found.push(
-      ...Object.keys(value)
-        .filter((name) => !names.has(name))
-        .map((name) => `${at}.${name} is not described`),
-    );
-  }
-  return found;
-}
-
-const shownProperties = new Map();
-
-/** Remembers which properties of a named schema were seen, so that none is described and never sent. */
-function note(ref, value) {
-  const shown = shownProperties.get(ref) ?? new Set();
-  shownProperties.set(ref, shown);
-  if (isObject(value)) Object.keys(value).forEach((name) => shown.add(name));
-}
-
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** The properties a schema knows, with those of its parts; undefined where it names none. */
-function propertyNames(schema) {
-  const parts = [schema, ...(schema.allOf ?? []).map(resolve)].filter((part) => part.properties);
-  return parts.length ? new Set(parts.flatMap((part) => Object.keys(part.properties))) : undefined;
-}
-
-function shapeFaults(schema, value, at) {
-  const found = [];
-  const wrong = (what) => found.push(`${at} ${what}: ${JSON.stringify(value)}`);
-  const types = [schema.type ?? []].flat();
-  if (types.length && !types.some((type) => isOfType(type, value))) wrong(`is not ${types.join(" or ")}`);
-  if ("const" in schema && value !== schema.const) wrong(`is not ${JSON.stringify(schema.const)}`);
-  if (schema.enum && !schema.enum.includes(value)) wrong(`is not one of ${schema.enum.join(", ")}`);
-  if (schema.minimum !== undefined && value < schema.minimum) wrong(`is below ${schema.minimum}`);
-  if (schema.format === "date-time" && typeof value === "string" && !/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value))
-    wrong("is not a time");
-  if (isObject(value)) {
-    for (const name of schema.required ?? []) if (!(name in value)) wrong(`has no ${name}`);
-    for (const [name, part] of Object.entries(schema.properties ?? {})) {
-      if (name in value) found.push(...faults(part, value[name], `${at}.${name}`));
-    }
-  }
-  if (Array.isArray(value) && schema.items) {
-    value.forEach((item, index) => found.push(...faults(schema.items, item, `${at}[${index}]`)));
-  }
-  for (const part of schema.allOf ?? []) found.push(...shapeFaults(resolve(part), value, at));
-  const choices = schema.anyOf ?? schema.oneOf;
-  if (choices) {
-    const each = choices.map((choice) => (choice.$ref ? faults : shapeFaults)(choice, value, at));
-    if (each.every((list) => list.length)) found.push(...each.sort((a, b) => a.length - b.length)[0]);
-  }
-  return found;
-}
-
-function isOfType(type, value) {
-  if (type === "integer") return Number.isInteger(value);
-  if (type === "object") return isObject(value);
-  if (type === "array") return Array.isArray(value);
-  if (type === "null") return value === null;
-  return typeof value === type;
-}
+/** The codes that an operation names for a status; where it names any, these are all. */
+const namedCodes = ({ $ref, description = "" }) =>
+  $ref === "#/components/responses/Problem"
+    ? [...description.matchAll(/`([a-z-]+)`/g)].map(([, code]) => code)
+    : [];
+const shownCodes = new Set();
 
 test("every problem code is described with its status, and no other", () => {
   assert.ok(catalogued.length > 30, "the catalogue was not understood");
@@ -151,17 +77,27 @@ describe("the Worker", () => {
     const content = await answer.text();
     const { operations } = paths.find((known) => known.template === template);
     const { responses } = operations[method.toLowerCase()];
-    const response = resolve(responses[answer.status] ?? responses.default);
+    const described = responses[answer.status] ?? responses.default;
+    const response = resolve(described);
     const where = `${method} ${path}: ${answer.status} ${content}`;
     if (expect) assert.equal(answer.status, expect, where);
-    for (const name of ["fieldhook-duplicate", "link", "retry-after", "allow", "www-authenticate"]) {
+    for (const name of ["fieldhook-duplicate", "link", "retry-after", "allow", "www-authenticate", "etag"]) {
       if (answer.headers.has(name)) assert.ok(response.headers?.[name], `${name} is not described. ${where}`);
+    }
+    for (const [name, header] of Object.entries(response.headers ?? {})) {
+      const { required, schema } = resolve(header);
+      if (required) assert.deepEqual(faults(schema, answer.headers.get(name)), [], `${name}. ${where}`);
     }
     if (!response.content) return void assert.equal(content, "", where);
     const type = answer.headers.get("content-type").split(";")[0];
     assert.ok(response.content[type], `${answer.headers.get("content-type")} is not described. ${where}`);
     const parsed = /[/+]json$/.test(type) ? JSON.parse(content) : content;
     assert.deepEqual(faults(response.content[type].schema, parsed), [], where);
+    const codes = namedCodes(described);
+    if (codes.length) {
+      assert.ok(codes.includes(parsed.code), `the code is not described. ${where}`);
+      shownCodes.add(`${method} ${template} ${answer.status} ${parsed.code}`);
+    }
     return parsed;
   }
 
@@ -199,6 +135,8 @@ describe("the Worker", () => {
       "/v1",
       "/hook/a/b",
       "/v1/devices/a/b",
+      "/v1/devices/a/twin/b",
+      "/v1/devices/a/commands/1/b",
       "/v1/sources/a/test",
       "/v1/transforms/a/b",
       "/v1/quarantine/a/b",
@@ -314,6 +252,72 @@ describe("the Worker", () => {
     await call("GET", "/v1/stats", { expect: 200 });
   });
 
+  test("keeps twins as described", async () => {
+    const twin = (method, content, { device = DEVICE, ...more } = {}) =>
+      call(method, "/v1/devices/{id}/twin", {
+        path: `/v1/devices/${device}/twin`,
+        body: typeof content === "object" && !Buffer.isBuffer(content) ? JSON.stringify(content) : content,
+        ...more,
+      });
+    await twin("GET", undefined, { device: "unknown", expect: 404 });
+    for (const method of ["PATCH", "PUT"]) {
+      await twin(method, { interval: 60, long: "x".repeat(600) }, { expect: 200 });
+      for (const version of ["*", '"2"', 'W/"3"'].slice(0, method === "PUT" ? 1 : 3))
+        await twin(method, { interval: 60 }, { headers: { "if-match": version }, expect: 200 });
+      await twin(method, { interval: 1 }, { headers: { "if-match": '"0"' }, expect: 409 });
+      await twin(method, { interval: 1 }, { headers: { "if-match": '"1", "2"' }, expect: 400 });
+      await twin(method, Buffer.from([0xff]), { expect: 400 });
+      await twin(method, "{", { expect: 400 });
+      await twin(method, "[]", { expect: 400 });
+      await twin(method, JSON.parse('{"a":'.repeat(12) + "1" + "}".repeat(12)), { expect: 400 });
+      await twin(method, { large: "x".repeat(9_000) }, { expect: 413 });
+      await twin(method, " ".repeat(300_000), { expect: 413 });
+      await twin(method, {}, { device: "source:x", expect: 404 });
+    }
+    await send("/hook", { event: "fieldhook/report", data: { t: 1 }, coreid: DEVICE });
+    assert.deepEqual((await twin("GET", undefined, { expect: 200 })).reported, { t: 1 });
+    await twin("PATCH", { long: "x".repeat(600) }, { expect: 200 });
+  });
+
+  test("queues commands as described", async () => {
+    const commands = (method, content, { device = DEVICE, id, query = "", ...more } = {}) =>
+      call(method, `/v1/devices/{id}/commands${id === undefined ? "" : "/{command}"}`, {
+        path: `/v1/devices/${device}/commands${id === undefined ? "" : `/${id}`}${query}`,
+        body: typeof content === "object" && !Buffer.isBuffer(content) ? JSON.stringify(content) : content,
+        ...more,
+      });
+    const { id } = await commands("POST", { name: "blink", args: { times: 3 }, ttl: 60 }, { expect: 201 });
+    await send("/hook", anEvent({ coreid: DEVICE }), { expect: 200 });
+    await commands("DELETE", undefined, { id, expect: 200 });
+    const list = Array.from({ length: 50 }, () => ({ name: "x" }));
+    assert.equal((await commands("PUT", list, { expect: 200 })).commands.length, 50);
+    await commands("PUT", { commands: list }, { expect: 200 });
+    const page = await commands("GET", undefined, { query: "?limit=1", expect: 200 });
+    await commands("GET", undefined, { query: `?after=${page.next}`, expect: 200 });
+    await commands("GET", undefined, { query: "?limit=0", expect: 400 });
+    await commands("GET", undefined, { query: "?after=x", expect: 400 });
+    for (const [method, of] of [
+      ["POST", (command) => command],
+      ["PUT", (command) => [command]],
+    ]) {
+      await commands(method, of({}), { expect: 400 });
+      await commands(method, of({ name: 1 }), { expect: 400 });
+      await commands(method, "{", { expect: 400 });
+      await commands(method, Buffer.from([0xff]), { expect: 400 });
+      await commands(method, " ".repeat(300_000), { expect: 413 });
+      await commands(method, of({ name: "x" }), { device: "source:x", expect: 404 });
+    }
+    await commands("POST", { name: "x" }, { expect: 409 });
+    await commands("PUT", [...list, { name: "x" }], { expect: 409 });
+    await commands("DELETE", undefined, { expect: 200 });
+    await commands("POST", { name: "x", args: "x".repeat(600) }, { expect: 413 });
+    await commands("PUT", [{ name: "x", args: "x".repeat(600) }], { expect: 413 });
+    await commands("DELETE", undefined, { id: 999, expect: 404 });
+    await commands("DELETE", undefined, { device: "unknown", id, expect: 404 });
+    await commands("DELETE", undefined, { device: "unknown", expect: 404 });
+    await commands("GET", undefined, { device: "unknown", expect: 404 });
+  });
+
   test("deletes as described", async () => {
     for (const [template, path] of [
       ["/v1/sources/{name}", "/v1/sources/echo"],
@@ -335,6 +339,8 @@ describe("the Worker", () => {
       "Device",
       "Event",
       "DeviceState",
+      "Twin",
+      "Command",
       "Source",
       "Transform",
       "Quarantined",
@@ -343,6 +349,19 @@ describe("the Worker", () => {
       "Replayed",
     ]) {
       assert.ok(shownProperties.has(`#/components/schemas/${name}`), name);
+    }
+  });
+
+  test("answers every code that an operation names", () => {
+    for (const { template, operations, methods } of paths) {
+      for (const method of methods) {
+        for (const [status, response] of Object.entries(operations[method.toLowerCase()].responses)) {
+          for (const code of namedCodes(response)) {
+            const named = `${method} ${template} ${status} ${code}`;
+            assert.ok(shownCodes.has(named), named);
+          }
+        }
+      }
     }
   });
 
