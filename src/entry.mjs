@@ -44,6 +44,25 @@ async function readBody(request, limit) {
   return whole;
 }
 
+/**
+ * Runs what answers as src/rpc.rs reads it, as one transaction: where the answer is a problem, or a panic comes instead
+ * of one, nothing has been written, and what `object` remembers is no better than what its tables hold.
+ */
+function atomically(storage, object, work) {
+  const undo = new Error("undo");
+  let answer;
+  try {
+    storage.transactionSync(() => {
+      answer = work();
+      if (answer.startsWith("-")) throw undo;
+    });
+  } catch (error) {
+    object.rolledBack();
+    if (error !== undo) throw error;
+  }
+  return answer;
+}
+
 export class Device extends DurableObject {
   #rust;
 
@@ -62,11 +81,11 @@ export class Device extends DurableObject {
   }
 
   twin(device, operation, body, ifMatch) {
-    return this.#rust.twin(device, operation, body, ifMatch);
+    return atomically(this.ctx.storage, this.#rust, () => this.#rust.twin(device, operation, body, ifMatch));
   }
 
   commands(device, operation, body) {
-    return this.#rust.commands(device, operation, body);
+    return atomically(this.ctx.storage, this.#rust, () => this.#rust.commands(device, operation, body));
   }
 
   history(query) {
@@ -158,7 +177,7 @@ export class Registry extends DurableObject {
   }
 
   put(kind, name, body) {
-    return this.#rust.put(kind, name, body);
+    return atomically(this.ctx.storage, this.#rust, () => this.#rust.put(kind, name, body));
   }
 
   get(kind, name) {
@@ -170,6 +189,6 @@ export class Registry extends DurableObject {
   }
 
   remove(kind, name) {
-    return this.#rust.remove(kind, name);
+    return atomically(this.ctx.storage, this.#rust, () => this.#rust.remove(kind, name));
   }
 }

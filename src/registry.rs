@@ -119,7 +119,14 @@ impl Registry {
         to_wire(&self.note_shards(shards).and_then(|most| self.read_all(known, most)))
     }
 
-    /// Stores a definition; answers it as it is shown, with `1` or `0` before it for made or replaced.
+    /// What the last call wrote is not in the tables, and they may not be there either.
+    #[wasm_bindgen(js_name = rolledBack)]
+    pub fn rolled_back(&self) {
+        self.schema.forget();
+    }
+
+    /// Stores a definition; answers it as it is shown, with `1` or `0` before it for made or replaced. `entry.mjs`
+    /// runs this and `remove` as one transaction each, undone by a problem.
     pub fn put(&self, kind: &str, name: &str, body: &str) -> String {
         to_wire(&Kind::parse(kind).and_then(|kind| self.store(kind, name, body)))
     }

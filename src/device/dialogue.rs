@@ -98,7 +98,8 @@ fn known(object: &Inner) -> Result<Loaded> {
     object.known()?.ok_or_else(|| Problem::new(Code::UnknownDevice, "nothing is known of this device"))
 }
 
-/// Writing makes a device, if there is none: what is wanted of it can be said before it is first heard.
+/// Writing makes a device, if there is none: what is wanted of it can be said before it is first heard. A refusal makes
+/// none, and changes nothing: the transaction around it is undone.
 fn change(
     object: &Rc<Inner>,
     device: &str,
@@ -106,7 +107,6 @@ fn change(
 ) -> Result<String> {
     let mut loaded = object.open()?;
     let before = loaded.device.clone();
-    // A refusal has changed nothing, and made nothing.
     let answer = change(&mut loaded.dialogue)?;
     loaded.spoke = true;
     loaded.device.device = device.to_owned();

@@ -88,12 +88,18 @@ impl Device {
         to_wire(&history::page(&self.inner, query))
     }
 
-    /// Reads or writes the twin: see [`dialogue::twin`].
+    /// What the last call wrote is not in the tables.
+    #[wasm_bindgen(js_name = rolledBack)]
+    pub fn rolled_back(&self) {
+        self.inner.forget_memory();
+    }
+
+    /// Reads or writes the twin: see [`dialogue::twin`]. `entry.mjs` runs it as one transaction, undone by a problem.
     pub fn twin(&self, device: &str, operation: &str, body: &str, if_match: f64) -> String {
         to_wire(&dialogue::twin(&self.inner, device, operation, body, if_match))
     }
 
-    /// Reads or writes the command queue: see [`dialogue::commands`].
+    /// Reads or writes the command queue: see [`dialogue::commands`]. One transaction too.
     pub fn commands(&self, device: &str, operation: &str, body: &str) -> String {
         to_wire(&dialogue::commands(&self.inner, device, operation, body))
     }
@@ -266,7 +272,7 @@ impl Inner {
         }
         let loaded = self.load()?;
         if loaded.device.device.is_empty() {
-            // A write that was refused made the tables, and nothing else.
+            // Tables alone: nothing was ever kept in them.
             return Ok(None);
         }
         self.loaded.replace(Some(loaded.clone()));

@@ -88,17 +88,17 @@ impl Fleet {
     /// # Errors
     /// Throws where anything could not be written: nothing of it was taken.
     pub fn append(&self, message: &str) -> std::result::Result<String, JsError> {
-        thrown(self.inner.append(message))
+        self.thrown(self.inner.append(message))
     }
 
     /// A device has moved to another shard: its events stay here, its entry goes.
     pub fn leave(&self, device: &str, born: f64) -> std::result::Result<(), JsError> {
-        thrown(self.inner.leave(device, Time::from_millis(born as i64)).map(drop))
+        self.thrown(self.inner.leave(device, Time::from_millis(born as i64)).map(drop))
     }
 
     /// Forgets a device with all its events; answers `1` if it was known.
     pub fn forget(&self, device: &str, born: f64) -> std::result::Result<String, JsError> {
-        thrown(self.inner.forget(device, Time::from_millis(born as i64)))
+        self.thrown(self.inner.forget(device, Time::from_millis(born as i64)))
     }
 
     /// Devices behind `after` in order of id, as a [`fieldhook_core::fleet::index::Page`].
@@ -108,7 +108,7 @@ impl Fleet {
 
     /// Adds what an isolate has counted, [`Counts`] as JSON.
     pub fn count(&self, counts: &str) -> std::result::Result<(), JsError> {
-        thrown(self.inner.count(counts))
+        self.thrown(self.inner.count(counts))
     }
 
     /// The counts of each day of the retention, [`Days`] as JSON.
@@ -119,7 +119,7 @@ impl Fleet {
     /// Keeps refused events, given as a JSON array; all of them or none.
     #[wasm_bindgen(js_name = quarantineAdd)]
     pub fn quarantine_add(&self, entries: &str) -> std::result::Result<(), JsError> {
-        thrown(self.inner.quarantine(entries))
+        self.thrown(self.inner.quarantine(entries))
     }
 
     /// Entries before a position, newest first: `[[[number, at, entry], …], ended early]`.
@@ -141,18 +141,24 @@ impl Fleet {
 
     /// Writes the index and removes what has been kept long enough; answers the devices that are silent, JSON.
     pub fn expire(&self) -> std::result::Result<String, JsError> {
-        thrown(self.inner.expire())
+        self.thrown(self.inner.expire())
     }
 
     /// Looks after devices that have been silent for the whole retention: they have no alarm of their own.
     pub async fn sweep(&self, devices: &str) -> std::result::Result<(), JsError> {
-        thrown(AssertUnwindSafe(self.inner.clone().sweep(devices)).await)
+        self.thrown(AssertUnwindSafe(self.inner.clone().sweep(devices)).await)
     }
 }
 
-/// An exception is what rolls a transaction back.
-fn thrown<T>(result: Result<T>) -> std::result::Result<T, JsError> {
-    result.map_err(|problem| JsError::new(&problem.detail))
+impl Fleet {
+    /// An exception is what rolls a transaction back; memory goes with it.
+    fn thrown<T>(&self, result: Result<T>) -> std::result::Result<T, JsError> {
+        result.map_err(|problem| {
+            self.inner.loaded.replace(None);
+            self.inner.schema.forget();
+            JsError::new(&problem.detail)
+        })
+    }
 }
 
 impl Shard {
