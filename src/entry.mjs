@@ -4,12 +4,13 @@
 import { DurableObject } from "cloudflare:workers";
 import * as rust from "../build/index.js";
 
-const MAX_BODY = 262144;
+/** `MAX_BODY`, asked for once: the settings cannot change while an isolate lives. */
+let maxBody;
 
 export default {
   async fetch(request, env, ctx) {
-    const limit = Number(env.MAX_BODY) || MAX_BODY;
-    const body = await readBody(request, limit);
+    maxBody ??= rust.Edge.maxBody(env);
+    const body = await readBody(request, maxBody);
     return rust.Edge.serve(request.method, request.url, flat(request.headers), body, env, ctx);
   },
 };

@@ -35,6 +35,12 @@ pub struct Edge;
 
 #[wasm_bindgen]
 impl Edge {
+    /// How many bytes of a body are read. None, where a setting cannot be read: nothing is served then.
+    #[wasm_bindgen(js_name = maxBody)]
+    pub fn max_body(env: &Env) -> f64 {
+        isolate::settings(env).map_or(0.0, |settings| settings.max_body as f64)
+    }
+
     /// Serves a whole request. `body` is `undefined` where it was longer than `MAX_BODY`.
     ///
     /// A panic becomes one 500 here; with `panic=unwind` nothing else in the isolate notices.
