@@ -169,6 +169,11 @@ impl DedupKey {
     pub fn of(device: &DeviceId, id: &str) -> Self {
         DedupKey(URL_SAFE_NO_PAD.encode(hash_fields(&[device.as_str(), id])))
     }
+
+    /// A key as it lies beside a log row.
+    pub fn stored(text: &str) -> Self {
+        DedupKey(text.to_owned())
+    }
 }
 
 /// The id of an event whose sender gave none: a repeat of the same publish has the same one.

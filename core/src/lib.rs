@@ -31,6 +31,7 @@ pub mod request;
 pub mod retention;
 pub mod settings;
 pub mod source;
+pub mod stream;
 pub mod template;
 pub mod transform;
 pub mod twin;
