@@ -5,7 +5,6 @@ use super::wire::{Kind, Line, Writer};
 use crate::clock::Time;
 use crate::event::DedupKey;
 use crate::fleet::append::{Sent, Stored};
-use crate::json;
 use crate::log::{Details, Row};
 use crate::reply::Reply;
 use serde::{Deserialize, Serialize};
