@@ -138,6 +138,28 @@ export class Fleet extends DurableObject {
     return this.#rust.stats();
   }
 
+  page(wanted, from, descending, limit) {
+    return this.#rust.page(wanted, from, descending, limit);
+  }
+
+  /** A reader's socket: only a Worker of this deployment can ask for one. */
+  fetch(request) {
+    return this.#rust.openReader(request.url);
+  }
+
+  webSocketMessage(socket, message) {
+    return this.#rust.heard(socket, String(message));
+  }
+
+  /** A close must be answered, or the socket stays half open. */
+  webSocketClose(socket) {
+    socket.close();
+  }
+
+  webSocketError(socket) {
+    socket.close();
+  }
+
   quarantineAdd(entries) {
     return this.#whole(() => this.#rust.quarantineAdd(entries));
   }

@@ -49,6 +49,8 @@ pub enum Code {
     VersionConflict,
     QueueFull,
     CommandTooLarge,
+    TooManyStreams,
+    UpgradeRequired,
     HopLimit,
     CommitFailed,
     Unavailable,
@@ -93,6 +95,8 @@ impl Code {
         Code::VersionConflict,
         Code::QueueFull,
         Code::CommandTooLarge,
+        Code::TooManyStreams,
+        Code::UpgradeRequired,
         Code::HopLimit,
         Code::CommitFailed,
         Code::Unavailable,
@@ -160,6 +164,10 @@ impl Code {
             Code::VersionConflict => ("version-conflict", 409, "The desired section has another version"),
             Code::QueueFull => ("queue-full", 409, "As many commands are waiting as can wait"),
             Code::CommandTooLarge => ("command-too-large", 413, "The command fits no reply"),
+            Code::TooManyStreams => {
+                ("too-many-streams", 429, "As many streams are open, or were opened, as one address may have")
+            }
+            Code::UpgradeRequired => ("upgrade-required", 426, "This path is a WebSocket"),
             Code::HopLimit => ("hop-limit", 508, "The event has passed through too many deliveries"),
             Code::CommitFailed => {
                 ("commit-failed", 503, "The event could not be stored; sending it again is safe")
@@ -186,6 +194,8 @@ pub struct Problem {
     pub field: Option<String>,
     /// The methods that are allowed, for the `Allow` header of a 405.
     pub allow: Option<&'static str>,
+    /// Seconds after which the same request may succeed, where that is not the code's own.
+    pub wait: Option<u32>,
 }
 
 /// The answer of every call that a caller can get wrong.
@@ -193,17 +203,22 @@ pub type Result<T> = std::result::Result<T, Problem>;
 
 impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Problem { code, detail: detail.into(), field: None, allow: None }
+        Problem { code, detail: detail.into(), field: None, allow: None, wait: None }
     }
 
     pub fn field(code: Code, field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Problem { code, detail: detail.into(), field: Some(field.into()), allow: None }
+        Problem { field: Some(field.into()), ..Problem::new(code, detail) }
     }
 
     /// 405 with the methods that are allowed (RFC 9110, 15.5.6).
     pub fn method_not_allowed(methods: &'static str) -> Self {
         let detail = format!("allowed here: {methods}");
         Problem { allow: Some(methods), ..Problem::new(Code::MethodNotAllowed, detail) }
+    }
+
+    /// A problem that goes away by itself in so many seconds.
+    pub fn passing(code: Code, wait: u32, detail: impl Into<String>) -> Self {
+        Problem { wait: Some(wait), ..Problem::new(code, detail) }
     }
 
     pub fn status(&self) -> u16 {
@@ -214,8 +229,8 @@ impl Problem {
     /// (DESIGN.md, "Answers").
     pub fn retry_after(&self) -> Option<u32> {
         match self.code {
-            Code::CommitFailed | Code::Unavailable => Some(RETRY_AFTER_SECONDS),
-            _ => None,
+            Code::CommitFailed | Code::Unavailable => self.wait.or(Some(RETRY_AFTER_SECONDS)),
+            _ => self.wait,
         }
     }
 
@@ -269,7 +284,7 @@ impl Problem {
 ///
 /// ```
 /// use fieldhook_core::problem::{Code, Problem, Result, from_wire, to_wire};
-/// let refused: Result<String> = Err(Problem::new(Code::UnknownDevice, "d"));
+/// let refused: Result<String> = Err(Problem::passing(Code::TooManyStreams, 30, "d"));
 /// assert_eq!(from_wire(&to_wire(&refused)), refused);
 /// assert_eq!(from_wire(&to_wire(&Ok("text".into()))), Ok("text".into()));
 /// ```
@@ -278,7 +293,7 @@ pub fn to_wire(outcome: &Result<String>) -> String {
         Ok(text) => format!("+{text}"),
         Err(problem) => {
             let field = problem.field.as_deref();
-            let wire = (problem.code.as_str(), problem.detail.as_str(), field);
+            let wire = (problem.code.as_str(), problem.detail.as_str(), field, problem.wait);
             format!("-{}", serde_json::to_string(&wire).unwrap_or_default())
         }
     }
@@ -291,9 +306,10 @@ pub fn from_wire(wire: &str) -> Result<String> {
     }
     let unreadable = || Problem::new(Code::Internal, "an object's answer cannot be read");
     let text = wire.strip_prefix('-').ok_or_else(unreadable)?;
-    let (code, detail, field): (String, String, Option<String>) =
+    let (code, detail, field, wait): (String, String, Option<String>, Option<u32>) =
         serde_json::from_str(text).map_err(|_| unreadable())?;
-    Err(Problem { code: Code::parse(&code).ok_or_else(unreadable)?, detail, field, allow: None })
+    let code = Code::parse(&code).ok_or_else(unreadable)?;
+    Err(Problem { field, wait, ..Problem::new(code, detail) })
 }
 
 /// `Retry-After` of a 503, in seconds.

@@ -26,6 +26,13 @@ pub const FLEET_SHARDS: u32 = 1;
 /// The most shards a reader will merge.
 pub const FLEET_SHARDS_MAX: u32 = 64;
 
+/// Default of `STREAM_OPENS`: streams that one address may open in [`STREAM_WINDOW`] (Particle docs, "API rate limits").
+pub const STREAM_OPENS: u32 = 100;
+/// Default of `STREAM_MAX`: streams that one address may have open (the same place).
+pub const STREAM_MAX: u32 = 100;
+/// What `STREAM_OPENS` counts over, seconds.
+pub const STREAM_WINDOW: i64 = 300;
+
 /// A secret with fewer characters is warned about, not refused.
 pub const SHORT_SECRET: usize = 16;
 /// The settings that are secret.
@@ -77,6 +84,8 @@ pub struct Settings {
     /// Bytes.
     pub max_log: u64,
     pub fleet_shards: u32,
+    pub stream_opens: u32,
+    pub stream_max: u32,
 }
 
 impl Settings {
@@ -99,6 +108,9 @@ impl Settings {
         let max_log = vars.number("MAX_LOG_MB", MAX_LOG_MB, 0.1, 10_000.0)?;
         let shards =
             vars.number("FLEET_SHARDS", f64::from(FLEET_SHARDS), 1.0, f64::from(FLEET_SHARDS_MAX))?;
+        let streams = |name, default| vars.number(name, f64::from(default), 1.0, 1e6);
+        let (stream_opens, stream_max) =
+            (streams("STREAM_OPENS", STREAM_OPENS)?, streams("STREAM_MAX", STREAM_MAX)?);
         Ok(Settings {
             ingest_tokens: vars.tokens("INGEST_TOKENS"),
             hmac_secrets: vars.list("HMAC_SECRETS", |text| {
@@ -128,6 +140,8 @@ impl Settings {
             retention: (retention * 86_400_000.0) as i64,
             max_log: (max_log * 1_048_576.0) as u64,
             fleet_shards: shards as u32,
+            stream_opens: stream_opens as u32,
+            stream_max: stream_max as u32,
         })
     }
 

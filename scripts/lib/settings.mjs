@@ -15,6 +15,8 @@ const VARS = [
   "RETENTION_DAYS",
   "MAX_LOG_MB",
   "FLEET_SHARDS",
+  "STREAM_OPENS",
+  "STREAM_MAX",
 ];
 
 /** Those of them that are set in `environment`. */

@@ -3,6 +3,7 @@
 //!
 //! It is never on the way of a reply.
 
+mod hub;
 mod index;
 mod log;
 mod quarantine;
@@ -106,6 +107,23 @@ impl Fleet {
         to_wire(&self.inner.list_devices(after, limit, filter))
     }
 
+    /// Takes a reader's socket: see [`hub`].
+    #[wasm_bindgen(js_name = openReader)]
+    pub fn open_reader(&self, url: &str) -> JsValue {
+        self.inner.open_reader(url)
+    }
+
+    /// What a reader says: it asks for a page.
+    pub fn heard(&self, socket: &JsValue, text: &str) {
+        self.inner.heard(socket, text);
+    }
+
+    /// A page of the log for history, as text of a [`fieldhook_core::stream::wire`] message; a negative `from` is
+    /// the head.
+    pub fn page(&self, wanted: &str, from: f64, descending: bool, limit: u32) -> String {
+        to_wire(&self.inner.history(wanted, from, descending, limit))
+    }
+
     /// Adds what an isolate has counted, [`Counts`] as JSON.
     pub fn count(&self, counts: &str) -> std::result::Result<(), JsError> {
         self.thrown(self.inner.count(counts))
@@ -204,7 +222,10 @@ impl Shard {
         }
         self.look_after(&mut loaded, sent.len() as u64, now)?;
         let confirmed = Confirmed { last, at: loaded.at };
+        let first = (loaded.head + 1).saturating_sub(sent.len() as u64);
         self.keep(loaded);
+        // Last: what fails before it is rolled back, and a message could not be.
+        self.publish(confirmed.at, first, sent);
         to_json(&confirmed)
     }
 

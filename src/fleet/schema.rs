@@ -41,6 +41,7 @@ CREATE TABLE marks (
     json TEXT NOT NULL
 );
 ",
+    super::hub::MIGRATION,
 ];
 
 /// All that a shard needs to know when it wakes, in one statement.

@@ -129,6 +129,12 @@ impl Reader {
         &self.cursor
     }
 
+    /// Where to go on: behind what was given out, and what was looked at since and not shown.
+    pub fn place(&mut self) -> &Cursor {
+        self.settle();
+        &self.cursor
+    }
+
     /// Whether the cursor names a place in every shard: not until each was heard of for the first time.
     pub fn has_place(&self) -> bool {
         self.shards.iter().all(|shard| shard.reached.is_some())

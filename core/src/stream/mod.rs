@@ -7,6 +7,7 @@
 //!
 //! Not here: sockets, timers and buffers, which are in `src/stream.mjs` and `src/fleet/hub.mjs`.
 
+pub mod admit;
 pub mod client;
 pub mod cursor;
 pub mod filter;

@@ -4,7 +4,7 @@ use super::filter::Filter;
 use super::wire::{Kind, Line, Writer};
 use crate::clock::Time;
 use crate::event::DedupKey;
-use crate::fleet::append::{Sent, Stored};
+use crate::fleet::append::Sent;
 use crate::log::{Details, Row};
 use crate::reply::Reply;
 use serde::{Deserialize, Serialize};
@@ -101,10 +101,6 @@ impl<'a> Rendered<'a> {
 
     fn of_sent(sent: &'a Sent) -> Option<Self> {
         Rendered::new(sent.seq, sent.received_at, &sent.event, &sent.data, &sent.details)
-    }
-
-    fn of_stored(row: &'a Stored) -> Option<Self> {
-        Rendered::new(row.seq, row.received_at, &row.event, &row.data, &row.details)
     }
 
     fn json(&self, format: Format) -> &str {
@@ -260,7 +256,7 @@ impl<'a> PageWriter<'a> {
     /// Takes a row: the position of its last event, when it was appended, and its events as JSON. Answers whether
     /// the page has room for another.
     pub fn push(&mut self, last: u64, at: Time, body: &str) -> bool {
-        let stored: Vec<Stored> = serde_json::from_str(body).unwrap_or_default();
+        let stored: Vec<Sent> = serde_json::from_str(body).unwrap_or_default();
         let first = (last + 1).saturating_sub(stored.len() as u64);
         let count = stored.len();
         for index in 0..count {
@@ -287,12 +283,12 @@ impl<'a> PageWriter<'a> {
         !self.is_full() && self.rows < PAGE_ROWS && self.scanned < PAGE_SCAN
     }
 
-    fn push_event(&mut self, pos: u64, at: Time, row: &Stored) {
+    fn push_event(&mut self, pos: u64, at: Time, row: &Sent) {
         // Most of what is passed over is passed over by its name alone.
         if !row.event.starts_with(&self.wanted.filter.prefix) {
             return;
         }
-        let Some(rendered) = Rendered::of_stored(row) else { return };
+        let Some(rendered) = Rendered::of_sent(row) else { return };
         if self.wanted.filter.shows_event(rendered.event, &rendered.details) {
             let (name, json) = (rendered.event, rendered.json(self.wanted.format));
             self.writer.push(&Line { pos: Some(pos), at: at.millis(), name, json });
@@ -304,13 +300,19 @@ impl<'a> PageWriter<'a> {
         self.events >= self.limit || self.writer.len() >= PAGE_BYTES
     }
 
-    /// The page. `end` is where the log ends in this direction; `whole` that no row was left out before it.
-    pub fn finish(mut self, end: u64, whole: bool, gap: bool) -> String {
-        if whole {
-            self.to = if self.descending { end.min(self.to) } else { end.max(self.to) };
+    /// The page. `end` is where the log ends in this direction; `whole` is how far it was read without leaving a
+    /// row out, where the rows came to an end before the page did.
+    pub fn finish(self, end: u64, whole: Option<u64>, gap: bool) -> String {
+        self.finish_with(end, whole, gap).0
+    }
+
+    /// The same, and whether it reaches the end.
+    pub fn finish_with(mut self, end: u64, whole: Option<u64>, gap: bool) -> (String, bool) {
+        if let Some(whole) = whole {
+            self.to = if self.descending { whole.min(self.to) } else { whole.max(self.to) };
         }
         let head = if self.descending { self.to <= end } else { self.to >= end };
-        self.writer.finish(Kind::Page { from: self.from, head, gap }, self.to)
+        (self.writer.finish(Kind::Page { from: self.from, head, gap }, self.to), head)
     }
 }
 
@@ -391,11 +393,8 @@ mod tests {
 
     #[test]
     fn a_page_ends_within_a_row_and_the_next_goes_on_there() {
-        let stored = |seq| {
-            let Sent { seq, received_at, event, data, details, .. } = sent(seq, "temp", "", "");
-            Stored { seq, received_at, event, data, details }
-        };
-        let stored: Vec<Stored> = (1..=5).map(stored).collect();
+        let stored = |seq| sent(seq, "temp", "", "");
+        let stored: Vec<Sent> = (1..=5).map(stored).collect();
         let body = serde_json::to_string(&stored).unwrap();
         let wanted = wanted("", Format::View);
         for descending in [false, true] {
@@ -403,7 +402,8 @@ mod tests {
             loop {
                 let mut page = PageWriter::new(&wanted, from, descending, 2);
                 let whole = page.push(15, Time::from_millis(9), &body);
-                let text = page.finish(if descending { 10 } else { 15 }, whole, false);
+                let end = if descending { 10 } else { 15 };
+                let text = page.finish(end, whole.then_some(end), false);
                 let message = Message::read(&text).unwrap();
                 seen.extend(message.lines().filter_map(|line| line.pos));
                 from = message.to;
