@@ -2,12 +2,21 @@
 // in chunks of that many bytes and without a Content-Length (DESIGN.md, "The reply").
 
 export function respond(status, headers, body, part) {
+  const init = { status, headers: pairs(headers) };
+  if (body === undefined) return new Response(null, init);
+  return new Response(part > 0 ? inParts(body, part) : body, init);
+}
+
+/** A stream: `live` is `{ body }` or `{ webSocket }`. */
+export function respond_live(status, headers, { body = null, webSocket }) {
+  return new Response(body, { status, headers: pairs(headers), webSocket });
+}
+
+function pairs(headers) {
   const fields = headers === "" ? [] : headers.split("\n");
   const pairs = [];
   for (let i = 0; i + 1 < fields.length; i += 2) pairs.push([fields[i], fields[i + 1]]);
-  const init = { status, headers: pairs };
-  if (body === undefined) return new Response(null, init);
-  return new Response(part > 0 ? inParts(body, part) : body, init);
+  return pairs;
 }
 
 function inParts(body, part) {

@@ -8,6 +8,7 @@ use wasm_bindgen::prelude::*;
 #[wasm_bindgen(module = "/src/answer.mjs")]
 extern "C" {
     fn respond(status: u16, headers: &str, body: Option<Vec<u8>>, part: usize) -> JsValue;
+    fn respond_live(status: u16, headers: &str, live: &JsValue) -> JsValue;
 }
 
 /// Marks the answer to an event that was known already.
@@ -20,11 +21,13 @@ pub struct Answer {
     body: Option<Vec<u8>>,
     /// Bytes of a chunk; 0 for a body of known length.
     part: usize,
+    /// A stream in the place of a body, as `stream.mjs` opened it.
+    live: Option<JsValue>,
 }
 
 impl Answer {
     pub fn empty(status: u16) -> Self {
-        Answer { status, headers: String::new(), body: None, part: 0 }
+        Answer { status, headers: String::new(), body: None, part: 0, live: None }
     }
 
     pub fn text(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
@@ -34,6 +37,11 @@ impl Answer {
 
     pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Answer::text(status, "application/json", body)
+    }
+
+    /// A stream that is open already.
+    pub fn live(status: u16, live: JsValue) -> Self {
+        Answer { live: Some(live), ..Answer::empty(status) }
     }
 
     /// A body that is problem JSON already.
@@ -62,6 +70,7 @@ impl Answer {
             None => answer,
         };
         match problem.status() {
+            426 => answer.with("upgrade", "websocket"),
             401 => answer.with("www-authenticate", "Bearer realm=\"fieldhook\""),
             _ => answer,
         }
@@ -98,6 +107,9 @@ impl Answer {
     }
 
     pub fn into_response(self) -> JsValue {
-        respond(self.status, &self.headers, self.body, self.part)
+        match self.live {
+            Some(live) => respond_live(self.status, &self.headers, &live),
+            None => respond(self.status, &self.headers, self.body, self.part),
+        }
     }
 }

@@ -17,6 +17,7 @@ mod registry;
 mod router;
 mod rpc;
 mod sqlite;
+mod stream;
 mod tally;
 
 use fieldhook_core::problem::{Code, Problem};

@@ -62,6 +62,14 @@ extern "C" {
     fn count(this: &Stub, counts: &str) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn stats(this: &Stub) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn page(
+        this: &Stub,
+        wanted: &str,
+        from: f64,
+        descending: bool,
+        limit: u32,
+    ) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = quarantineAdd)]
     fn quarantine_add(this: &Stub, entries: &str) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = quarantineList)]
@@ -85,8 +93,17 @@ extern "C" {
 
 fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub> {
     let missing = |error: JsValue| failed(binding, &message_of(&error));
-    let namespace: Namespace = Reflect::get(env, &binding.into()).map_err(missing)?.unchecked_into();
+    let namespace: Namespace = namespace(env, binding)?.unchecked_into();
     namespace.get_by_name(name).map_err(missing)
+}
+
+fn namespace(env: &Env, binding: &str) -> Result<JsValue> {
+    Reflect::get(env, &binding.into()).map_err(|error| failed(binding, &message_of(&error)))
+}
+
+/// The namespace of the shards, for those who open sockets to them.
+pub fn shards(env: &Env) -> Result<JsValue> {
+    namespace(env, "FLEET")
 }
 
 /// The log is told what happened; the caller only that it did.
@@ -247,6 +264,18 @@ impl Fleet {
         let days = from_wire(&text("fleet.stats", self.0.stats()).await?)?;
         serde_json::from_str(&days)
             .map_err(|_| Problem::new(Code::Internal, "a shard's answer cannot be read"))
+    }
+
+    /// A page of the shard's log from a position, or from its head.
+    pub async fn page(
+        &self,
+        wanted: &str,
+        from: Option<u64>,
+        descending: bool,
+        limit: usize,
+    ) -> Result<String> {
+        let from = from.map_or(-1.0, |from| from as f64);
+        from_wire(&text("fleet.page", self.0.page(wanted, from, descending, to_u32(limit))).await?)
     }
 
     pub async fn quarantine_add(&self, entries: &str) -> Result<()> {

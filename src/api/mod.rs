@@ -4,6 +4,7 @@ mod definitions;
 mod devices;
 mod quarantine;
 mod stats;
+mod stream;
 mod twin;
 
 use crate::answer::Answer;
@@ -11,9 +12,10 @@ use crate::isolate::Platform;
 use crate::registry::Kind;
 use crate::router::not_found;
 use fieldhook_core::problem::{Problem, Result};
-use fieldhook_core::proof::access::{Scope, authorize};
+use fieldhook_core::proof::access::{Scope, authorize, authorize_stream};
 use fieldhook_core::request::{Method, Request};
 use fieldhook_core::settings::Settings;
+use fieldhook_core::stream::request::Path as StreamPath;
 use std::rc::Rc;
 
 /// A call to `/v1` whose token has been looked at.
@@ -30,10 +32,25 @@ impl<'a> Call<'a> {
         authorize(&settings, &request.headers, scope)?;
         Ok(Call { platform, request, settings })
     }
+
+    /// A call that reads a stream: the one place where a token in the query counts.
+    fn open_stream(platform: &'a Platform, request: &'a Request) -> Result<Self> {
+        let settings = platform.settings()?;
+        authorize_stream(&settings, request)?;
+        Ok(Call { platform, request, settings })
+    }
 }
 
 pub async fn serve(platform: &Platform, request: &Request, path: &[&str]) -> Answer {
-    let answered = match (request.method, path) {
+    let stream = StreamPath::of(path).filter(|_| is_read(request.method));
+    let answered = match (stream, path) {
+        (Some(stream), _) => stream::route(platform, request, &stream).await,
+        (_, ["stream" | "events", ..] | ["devices", "events", _, ..] | ["devices", _, "events", ..]) => {
+            not_allowed("GET, HEAD")
+        }
+        (_, ["products", _, "events", ..] | ["products", _, "devices", _, "events", ..]) => {
+            not_allowed("GET, HEAD")
+        }
         (_, ["devices", rest @ ..]) => devices::route(platform, request, rest).await,
         (_, ["sources", rest @ ..]) => definitions::route(platform, request, Kind::Source, rest).await,
         (_, ["transforms", rest @ ..]) => definitions::route(platform, request, Kind::Transform, rest).await,

@@ -6,7 +6,7 @@
 
 use super::Shard;
 use crate::isolate;
-use crate::sqlite::{self, Schema, Value, integer};
+use crate::sqlite::{self, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::fleet::append::Sent;
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
@@ -16,9 +16,10 @@ use fieldhook_core::stream::admit::{Counted, Limits, admit};
 use fieldhook_core::stream::cursor::bad_cursor;
 use fieldhook_core::stream::render::{PAGE_EVENTS, PAGE_ROWS, PageWriter, Publication, Wanted};
 use std::cell::OnceCell;
+use std::panic::AssertUnwindSafe;
 use wasm_bindgen::prelude::*;
+use worker::console_error;
 use worker::worker_sys::DurableObjectState;
-use worker::{SqlStorage, console_error};
 
 #[wasm_bindgen(module = "/src/fleet/hub.mjs")]
 extern "C" {
@@ -114,7 +115,7 @@ impl Shard {
         let after = text.strip_prefix("next ").and_then(|text| text.parse::<u64>().ok());
         let page = after.and_then(|after| {
             let wanted = read_wanted(&wanted_by(socket)?).ok()?;
-            let page = self.page(&wanted, Some(after), false, PAGE_EVENTS);
+            let page = self.read_page(&wanted, Some(after), false, PAGE_EVENTS);
             page.inspect_err(|problem| console_error!("a page was not read: {}", problem.detail)).ok()
         });
         match page {
@@ -128,12 +129,12 @@ impl Shard {
     pub(super) fn history(&self, wanted: &str, from: f64, descending: bool, limit: u32) -> Result<String> {
         let from = (from >= 0.0).then_some(from as u64);
         let wanted = read_wanted(wanted)?;
-        self.page(&wanted, from, descending, limit as usize).map(|(page, _)| page)
+        self.read_page(&wanted, from, descending, limit as usize).map(|(page, _)| page)
     }
 
     /// The page, and whether it reaches the end.
-    fn page(
-        self,
+    fn read_page(
+        &self,
         wanted: &Wanted,
         from: Option<u64>,
         descending: bool,
