@@ -79,6 +79,8 @@ export async function startWorker({ vars, persist, build, entry, port, outbound 
       await miniflare.dispose();
       miniflare = await serveWorker({ ...options, port });
     },
+    /** Ends workerd and leaves the storage, for another Worker to go on with; `stop` is still to be called. */
+    release: () => miniflare.dispose(),
     async stop() {
       await miniflare.dispose();
       process.off("exit", removeScratch);
