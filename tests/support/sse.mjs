@@ -45,8 +45,8 @@ async function collect(worker, path, headers, parse) {
     const decoder = new TextDecoder("utf-8", { fatal: true });
     try {
       for await (const chunk of response.body) {
-        // Without `stream: true`: a chunk that ends within a character throws.
-        const text = decoder.decode(chunk);
+        // The connection cuts where it likes, not where the Worker did.
+        const text = decoder.decode(chunk, { stream: true });
         stream.chunks.push({ at: Date.now(), text });
         rest = parse(rest + text, stream);
       }
@@ -126,7 +126,8 @@ export function openStalled(worker, path = "/v1/events") {
   socket.write(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer ${READ}\r\n\r\n`);
   return {
     socket,
-    async read() {
+    /** Everything up to the end of the stream, or up to a text. */
+    async read({ until: wanted = "\r\n0\r\n\r\n" } = {}) {
       const chunks = [];
       socket.on("data", (chunk) => chunks.push(chunk));
       const ended = new Promise((resolve) =>
@@ -134,16 +135,34 @@ export function openStalled(worker, path = "/v1/events") {
       );
       socket.resume();
       // An HTTP/1.1 connection stays open behind a whole response; its last chunk is empty.
-      await until(
-        async () =>
-          Buffer.concat(chunks).subarray(-5).toString() === "0\r\n\r\n" ||
-          Promise.race([ended.then(() => true), new Promise((resolve) => setTimeout(resolve, 20, false))]),
-        { within: 30_000, what: "the end of the stream" },
-      );
+      const came = () => {
+        const newest = Buffer.concat(chunks.slice(-100));
+        return newest.includes(wanted) && newest.subarray(-2).toString() === "\r\n";
+      };
+      const pause = () => new Promise((resolve) => setTimeout(resolve, 20, false));
+      await until(async () => came() || Promise.race([ended.then(() => true), pause()]), {
+        within: 30_000,
+        what: "the end of the stream",
+      });
       socket.destroy();
-      return Buffer.concat(chunks).toString();
+      return chunksOf(Buffer.concat(chunks));
     },
   };
+}
+
+/** The chunks of a response as the Worker wrote them, each of them whole text. */
+function chunksOf(received) {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const texts = [];
+  let at = received.indexOf("\r\n\r\n") + 4;
+  for (;;) {
+    const lineEnd = received.indexOf("\r\n", at);
+    const size = lineEnd < 0 ? 0 : parseInt(received.subarray(at, lineEnd).toString(), 16);
+    const end = lineEnd + 2 + size;
+    if (size === 0 || end > received.length) return texts;
+    texts.push(decoder.decode(received.subarray(lineEnd + 2, end)));
+    at = end + 2;
+  }
 }
 
 /** Asserts that each device's events are there once, in order, without a gap; answers how many there are. */
