@@ -73,6 +73,10 @@ export class Device extends DurableObject {
     return this.#rust.history(query);
   }
 
+  series(plan) {
+    return this.#rust.series(plan);
+  }
+
   forget() {
     return this.#rust.forget();
   }

@@ -288,6 +288,10 @@ describe("the Worker", () => {
     }
     assert.equal((await history("format=csv")).trim().split("\r\n").length, 5);
     await history("limit=0", 400);
+    const series = (query, expect = 200) =>
+      call("GET", "/v1/devices/{id}/series", { path: `/v1/devices/${DEVICE}/series?${query}`, expect });
+    assert.equal((await series("field=temperature")).buckets.length, 1);
+    await series("buckets=0", 400);
     await history("after=x", 400);
   });
 
@@ -330,6 +334,7 @@ describe("the Worker", () => {
     for (const name of [
       "Event",
       "DeviceState",
+      "Bucket",
       "Source",
       "Transform",
       "Quarantined",

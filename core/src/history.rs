@@ -75,12 +75,6 @@ impl Query {
     /// # Errors
     /// `bad-query` or `bad-cursor`, naming the parameter.
     pub fn read(request: &Request) -> Result<Self> {
-        let time = |name: &str| match request.query_value(name) {
-            None => Ok(None),
-            Some(text) => Time::parse(&text)
-                .map(Some)
-                .ok_or_else(|| bad(name, "must be a time such as 2026-01-31T12:00:00Z")),
-        };
         let after = match request.query_value("after") {
             None => None,
             Some(text) => Some(text.parse::<u64>().ok().filter(|seq| *seq <= SEQ_MAX).ok_or_else(|| {
@@ -95,9 +89,9 @@ impl Query {
         Ok(Query {
             after,
             descending,
-            from: time("from")?,
-            to: time("to")?,
-            event: request.query_value("event").map(|text| text.into_owned()).filter(|text| !text.is_empty()),
+            from: time(request, "from")?,
+            to: time(request, "to")?,
+            event: event_prefix(request),
             limit: limit(request)?,
             format: Format::of(request)?,
         })
@@ -117,6 +111,21 @@ pub fn limit(request: &Request) -> Result<usize> {
             .filter(|limit| (1..=LIMIT_MAX).contains(limit))
             .ok_or_else(|| bad("limit", &format!("must be a number from 1 to {LIMIT_MAX}"))),
     }
+}
+
+/// A query's time, such as `?from=`.
+pub(crate) fn time(request: &Request, name: &str) -> Result<Option<Time>> {
+    match request.query_value(name) {
+        None => Ok(None),
+        Some(text) => Time::parse(&text)
+            .map(Some)
+            .ok_or_else(|| bad(name, "must be a time such as 2026-01-31T12:00:00Z")),
+    }
+}
+
+/// `?event=`; an empty one picks nothing.
+pub(crate) fn event_prefix(request: &Request) -> Option<String> {
+    request.query_value("event").map(|text| text.into_owned()).filter(|text| !text.is_empty())
 }
 
 fn bad(name: &str, why: &str) -> Problem {

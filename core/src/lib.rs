@@ -28,6 +28,7 @@ pub mod registry;
 pub mod reply;
 pub mod request;
 pub mod retention;
+pub mod series;
 pub mod settings;
 pub mod source;
 pub mod template;

@@ -1,6 +1,6 @@
 //! `/v1/devices`: which there are, what each last said, and its log.
 
-use super::{Call, is_read, next_link, not_allowed, twin};
+use super::{Call, is_read, next_link, not_allowed, series, twin};
 use crate::answer::Answer;
 use crate::fleet::{shard_name, shard_of};
 use crate::isolate::Platform;
@@ -21,6 +21,9 @@ pub async fn route(platform: &Platform, request: &Request, path: &[&str]) -> Res
         (method, [id]) if is_read(method) => describe(&open(Scope::Read)?, &device_id(id)?).await,
         (Method::Delete, [id]) => delete(&open(Scope::Admin)?, &device_id(id)?).await,
         (method, [id, "history"]) if is_read(method) => history(&open(Scope::Read)?, &device_id(id)?).await,
+        (method, [id, "series"]) if is_read(method) => {
+            series::show(&open(Scope::Read)?, &device_id(id)?).await
+        }
         (method, [id, "twin"]) if is_read(method) => {
             twin::twin(&open(Scope::Read)?, &own_id(id)?, "read").await
         }
@@ -33,7 +36,7 @@ pub async fn route(platform: &Platform, request: &Request, path: &[&str]) -> Res
         (Method::Delete, [id, "commands", command]) => {
             twin::cancel(&open(Scope::Admin)?, &own_id(id)?, command).await
         }
-        (_, [] | [_, "history"]) => not_allowed("GET, HEAD"),
+        (_, [] | [_, "history" | "series"]) => not_allowed("GET, HEAD"),
         (_, [_, "twin"]) => not_allowed("GET, HEAD, PATCH, PUT"),
         (_, [_, "commands"]) => not_allowed("GET, HEAD, POST, PUT, DELETE"),
         (_, [_, "commands", _]) => not_allowed("DELETE"),

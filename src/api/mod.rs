@@ -3,6 +3,7 @@
 mod definitions;
 mod devices;
 mod quarantine;
+mod series;
 mod twin;
 
 use crate::answer::Answer;

@@ -7,6 +7,7 @@ mod dialogue;
 mod history;
 mod retention;
 mod schema;
+mod series;
 
 use crate::fleet::shard_of;
 use crate::isolate;
@@ -81,6 +82,11 @@ impl Device {
     /// A page of the log, for a [`fieldhook_core::history::Query`].
     pub fn history(&self, query: &str) -> String {
         to_wire(&history::page(&self.inner, query))
+    }
+
+    /// What a piece of the log comes to, for a [`fieldhook_core::series::Plan`].
+    pub fn series(&self, plan: &str) -> String {
+        to_wire(&series::piece(&self.inner, plan))
     }
 
     /// Reads or writes the twin: see [`dialogue::twin`].
