@@ -8,6 +8,7 @@ pub mod answer;
 mod api;
 mod device;
 mod edge_cache;
+mod export;
 mod fleet;
 mod hook;
 #[cfg(feature = "inject")]

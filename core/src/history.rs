@@ -27,6 +27,10 @@ pub struct Query {
     pub event: Option<String>,
     pub limit: usize,
     pub format: Format,
+    /// Every page in one answer: asked for as JSON Lines or CSV, without a limit.
+    pub whole: bool,
+    /// A later page of such an answer, which has its head already.
+    pub continued: bool,
 }
 
 /// How a page is written.
@@ -86,15 +90,28 @@ impl Query {
             Some("desc") => true,
             Some(_) => return Err(bad("order", "must be asc or desc")),
         };
+        let format = Format::of(request)?;
+        let whole = format != Format::Json && request.query_value("limit").is_none();
         Ok(Query {
             after,
             descending,
             from: time(request, "from")?,
             to: time(request, "to")?,
             event: event_prefix(request),
-            limit: limit(request)?,
-            format: Format::of(request)?,
+            limit: if whole { LIMIT_MAX } else { limit(request)? },
+            format,
+            whole,
+            continued: false,
         })
+    }
+
+    /// The query of the page behind a cursor, in the same answer.
+    ///
+    /// # Errors
+    /// `internal` for what is no cursor of a page.
+    pub fn behind(&self, next: &str) -> Result<Self> {
+        let after = next.parse().map_err(|_| Problem::new(Code::Internal, "the cursor cannot be read"))?;
+        Ok(Query { after: Some(after), continued: true, ..self.clone() })
     }
 }
 
@@ -155,6 +172,7 @@ impl Writer {
         let body = match query.format {
             Format::Json => r#"{"events":["#.to_owned(),
             Format::JsonLines => String::new(),
+            Format::Csv if query.continued => String::new(),
             Format::Csv => CSV_HEAD.to_owned(),
         };
         Writer { format: query.format, limit: query.limit, body, count: 0, last: 0, more: false }
@@ -290,6 +308,17 @@ mod tests {
         let lines: Vec<&str> = page.body.lines().collect();
         assert!(lines[1].starts_with(r#"1,'=1+1,t,"a ""b"", c",d,"#), "{}", lines[1]);
         assert!(lines[2].starts_with("2,'=1+1,t,'-1,d,"), "{}", lines[2]);
+    }
+
+    #[test]
+    fn without_a_limit_all_pages_are_one_answer_with_one_head() {
+        let first = query("format=csv&order=desc").unwrap();
+        assert_eq!((first.whole, first.limit), (true, LIMIT_MAX));
+        let second = first.behind("7").unwrap();
+        assert_eq!((second.after, second.descending), (Some(7), true));
+        let bodies = [first, second].map(|query| Writer::new(&query).finish().body);
+        assert_eq!(bodies, [CSV_HEAD, ""]);
+        assert!(!query("format=csv&limit=1000").unwrap().whole && !query("format=json").unwrap().whole);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::answer::Answer;
 use crate::fleet::{shard_name, shard_of};
 use crate::isolate::Platform;
 use crate::router::not_found;
-use crate::rpc;
+use crate::{export, rpc};
 use fieldhook_core::clock::Time;
 use fieldhook_core::event::DeviceId;
 use fieldhook_core::history::{LIMIT_MAX, Page, Query, limit};
@@ -103,16 +103,23 @@ async fn describe(call: &Call<'_>, device: &DeviceId) -> Result<Answer> {
     Ok(Answer::json(200, rpc::device(&call.platform.env, device.as_str()).describe().await?))
 }
 
+/// A page; as JSON Lines or CSV without a limit, the whole log.
 async fn history(call: &Call<'_>, device: &DeviceId) -> Result<Answer> {
     let query = Query::read(call.request)?;
-    let text = serde_json::to_string(&query).unwrap_or_default();
-    let page = rpc::device(&call.platform.env, device.as_str()).history(&text).await?;
-    let page: Page =
-        serde_json::from_str(&page).map_err(|_| Problem::new(Code::Internal, "the page cannot be read"))?;
-    let answer = Answer::text(200, query.format.content_type(), page.body);
-    Ok(match &page.next {
-        Some(next) => answer.with("link", &next_link(call.request, next)),
-        None => answer,
+    let page = export::page(&call.platform.env, device.as_str(), &query).await?;
+    let content_type = query.format.content_type();
+    Ok(match page {
+        Page { body, next: None } => Answer::text(200, content_type, body),
+        // Told nothing else, the runtime would read all of it and send none.
+        _ if query.whole && call.request.method == Method::Head => {
+            Answer::empty(200).with("content-type", content_type)
+        }
+        page if query.whole => {
+            Answer::stream(200, content_type, export::stream(&call.platform.env, device, query, page))
+        }
+        Page { body, next: Some(next) } => {
+            Answer::text(200, content_type, body).with("link", &next_link(call.request, &next))
+        }
     })
 }
 
