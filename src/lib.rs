@@ -6,6 +6,7 @@
 
 pub mod answer;
 mod api;
+mod cors;
 mod device;
 mod edge_cache;
 mod export;
