@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { anEvent, clientOf } from "./support/client.mjs";
+import { anEvent, clientOf, until } from "./support/client.mjs";
 import { ADMIN, TOKEN, startWorker } from "./support/worker.mjs";
 
 const read = (path) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
@@ -15,7 +15,7 @@ const bearer = (token) => ({ authorization: `Bearer ${token}` });
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const DEVICE = "described";
 /** What stands in a path for a parameter in braces. */
-const EXAMPLES = { source: "described", name: "described", id: DEVICE };
+const EXAMPLES = { source: "described", name: "described", product: "1", id: DEVICE };
 
 const resolve = (node) =>
   node?.$ref
@@ -295,6 +295,23 @@ describe("the Worker", () => {
     await history("after=x", 400);
   });
 
+  test("publishes, and shows a product's devices, as described", async () => {
+    const published = JSON.stringify({ name: "t", data: "1", private: true, ttl: 60 });
+    await call("POST", "/v1/devices/events", { body: published, expect: 200 });
+    await call("POST", "/v1/devices/events", { body: "{}", expect: 400 });
+    const toProduct = { path: "/v1/products/1/events", body: published, expect: 200 };
+    await call("POST", "/v1/products/{product}/events", toProduct);
+    const product = (suffix, path, expect = 200) =>
+      call("GET", `/v1/products/{product}/devices${suffix}`, {
+        path: `/v1/products/1/devices${path}`,
+        expect,
+      });
+    await until(async () => (await product("", "")).devices.some(({ id }) => id === DEVICE));
+    await product("", "?page=0", 400);
+    await product("/{id}", `/${DEVICE}`);
+    await product("/{id}", "/unknown", 404);
+  });
+
   test("keeps what was refused, and takes it in after all, as described", async () => {
     await send("/hook", { data: "nameless" }, { path: "/hook?ttl=60", expect: 400 });
     await send("/hook", {}, { body: Buffer.from([0xff, 0xfe]), expect: 400 });
@@ -335,6 +352,7 @@ describe("the Worker", () => {
       "Event",
       "DeviceState",
       "Bucket",
+      "ProductDevice",
       "Source",
       "Transform",
       "Quarantined",

@@ -22,6 +22,7 @@ pub mod ingest;
 pub mod json;
 pub mod log;
 pub mod problem;
+pub mod products;
 pub mod proof;
 pub mod quarantine;
 pub mod registry;

@@ -1,6 +1,6 @@
 //! `/v1/devices`: which there are, what each last said, and its log.
 
-use super::{Call, is_read, next_link, not_allowed, series, twin};
+use super::{Call, is_read, next_link, not_allowed, publish, series, twin};
 use crate::answer::Answer;
 use crate::fleet::{shard_name, shard_of};
 use crate::isolate::Platform;
@@ -18,6 +18,8 @@ pub async fn route(platform: &Platform, request: &Request, path: &[&str]) -> Res
     let open = |scope| Call::open(platform, request, scope);
     match (request.method, path) {
         (method, []) if is_read(method) => list(&open(Scope::Read)?).await,
+        (Method::Post, ["events"]) => publish::publish(&open(Scope::Admin)?, None).await,
+        (_, ["events"]) => not_allowed("POST"),
         (method, [id]) if is_read(method) => describe(&open(Scope::Read)?, &device_id(id)?).await,
         (Method::Delete, [id]) => delete(&open(Scope::Admin)?, &device_id(id)?).await,
         (method, [id, "history"]) if is_read(method) => history(&open(Scope::Read)?, &device_id(id)?).await,

@@ -2,6 +2,8 @@
 
 mod definitions;
 mod devices;
+mod products;
+mod publish;
 mod quarantine;
 mod series;
 mod twin;
@@ -35,6 +37,7 @@ impl<'a> Call<'a> {
 pub async fn serve(platform: &Platform, request: &Request, path: &[&str]) -> Answer {
     let answered = match (request.method, path) {
         (_, ["devices", rest @ ..]) => devices::route(platform, request, rest).await,
+        (_, ["products", product, rest @ ..]) => products::route(platform, request, product, rest).await,
         (_, ["sources", rest @ ..]) => definitions::route(platform, request, Kind::Source, rest).await,
         (_, ["transforms", rest @ ..]) => definitions::route(platform, request, Kind::Transform, rest).await,
         (_, ["quarantine", rest @ ..]) => quarantine::route(platform, request, rest).await,
