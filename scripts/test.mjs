@@ -4,6 +4,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { CommandFailed, main, run, say, step } from "./lib/console.mjs";
 import { cargoCounts, nodeCounts, sum, withCrash } from "./lib/counts.mjs";
+import { ensureClients } from "./lib/packages.mjs";
 import { bin, inRoot, NATIVE_TARGET } from "./lib/paths.mjs";
 import { setUp } from "./lib/setup.mjs";
 import { testFirmware } from "./firmware.mjs";
@@ -13,6 +14,8 @@ import { workerOptions } from "./lib/worker-config.mjs";
 
 /** Each file has a workerd of its own: two at a time suit two cores, and timing tests need air. */
 const FILES_AT_ONCE = "2";
+/** The one file that needs what `ensureClients` installs. */
+const CLIENTS_TEST = "particle-clients.test.mjs";
 const SLOWEST_TEST_MS = "180000";
 
 await main(async () => {
@@ -61,6 +64,7 @@ async function testEndToEnd(toolchain, names) {
     await buildWorker(toolchain, "release");
     await buildWorker(toolchain, "inject");
     await workerOptions();
+    if (files.includes(CLIENTS_TEST)) await ensureClients();
   } catch (error) {
     say(error.message);
     return { passed: 0, failed: 1 };
