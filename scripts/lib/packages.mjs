@@ -33,7 +33,7 @@ export async function ensurePackages() {
 }
 
 /**
- * Installs Particle's own clients, which one test file runs. They are 600 packages of their own, so whoever runs none
+ * Installs Particle's own clients, which few tests run. They are 600 packages of their own, so whoever runs none
  * of their tests does without; and none of their install scripts runs (tests/clients/.npmrc).
  */
 export async function ensureClients() {
