@@ -4,6 +4,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { CommandFailed, main, run, say, step } from "./lib/console.mjs";
 import { cargoCounts, nodeCounts, sum, withCrash } from "./lib/counts.mjs";
+import { ensureClients } from "./lib/packages.mjs";
 import { bin, inRoot, NATIVE_TARGET } from "./lib/paths.mjs";
 import { setUp } from "./lib/setup.mjs";
 import { buildSimulator } from "./lib/simulator.mjs";
@@ -14,6 +15,8 @@ import { workerOptions } from "./lib/worker-config.mjs";
 
 /** Each file has a workerd of its own: two at a time suit two cores, and timing tests need air. */
 const FILES_AT_ONCE = "2";
+/** How the files begin that need what `ensureClients` installs. */
+const CLIENTS_TESTS = "particle-clients";
 const SLOWEST_TEST_MS = "180000";
 
 await main(async () => {
@@ -63,6 +66,7 @@ async function testEndToEnd(toolchain, names) {
     await buildWorker(toolchain, "inject");
     await buildSimulator(toolchain);
     await workerOptions();
+    if (files.some((file) => file.startsWith(CLIENTS_TESTS))) await ensureClients();
   } catch (error) {
     say(error.message);
     return { passed: 0, failed: 1 };

@@ -4,10 +4,11 @@ use fieldhook_core::event::DedupKey;
 use fieldhook_core::problem::Problem;
 use fieldhook_core::reply::{PART, Reply};
 use wasm_bindgen::prelude::*;
+use worker::js_sys::Uint8Array;
 
 #[wasm_bindgen(module = "/src/answer.mjs")]
 extern "C" {
-    fn respond(status: u16, headers: &str, body: Option<Vec<u8>>, part: usize) -> JsValue;
+    fn respond(status: u16, headers: &str, body: JsValue, part: usize) -> JsValue;
     fn respond_live(status: u16, headers: &str, live: &JsValue) -> JsValue;
 }
 
@@ -18,20 +19,33 @@ pub const DUPLICATE_HEADER: &str = "fieldhook-duplicate";
 pub struct Answer {
     status: u16,
     headers: String,
-    body: Option<Vec<u8>>,
+    body: Body,
     /// Bytes of a chunk; 0 for a body of known length.
     part: usize,
-    /// A stream in the place of a body, as `stream.mjs` opened it.
-    live: Option<JsValue>,
+}
+
+enum Body {
+    Empty,
+    Bytes(Vec<u8>),
+    /// A `ReadableStream`, passed on as it is.
+    Stream(JsValue),
+    /// A client's stream, as `stream.mjs` opened it: a body or a WebSocket.
+    Live(JsValue),
 }
 
 impl Answer {
     pub fn empty(status: u16) -> Self {
-        Answer { status, headers: String::new(), body: None, part: 0, live: None }
+        Answer { status, headers: String::new(), body: Body::Empty, part: 0 }
+    }
+
+    /// A body that is made while it is read.
+    pub fn stream(status: u16, content_type: &str, stream: JsValue) -> Self {
+        let answer = Answer { body: Body::Stream(stream), ..Answer::empty(status) };
+        answer.with("content-type", content_type).with("cache-control", "no-store")
     }
 
     pub fn text(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        let answer = Answer { body: Some(body.into()), ..Answer::empty(status) };
+        let answer = Answer { body: Body::Bytes(body.into()), ..Answer::empty(status) };
         answer.with("content-type", content_type).with("cache-control", "no-store")
     }
 
@@ -41,7 +55,7 @@ impl Answer {
 
     /// A stream that is open already.
     pub fn live(status: u16, live: JsValue) -> Self {
-        Answer { live: Some(live), ..Answer::empty(status) }
+        Answer { body: Body::Live(live), ..Answer::empty(status) }
     }
 
     /// A body that is problem JSON already.
@@ -81,7 +95,7 @@ impl Answer {
         let body = reply.parts(key).concat();
         let answer = match body.is_empty() {
             true => Answer::empty(204),
-            false => Answer { body: Some(body), part: PART, ..Answer::empty(200) }
+            false => Answer { body: Body::Bytes(body), part: PART, ..Answer::empty(200) }
                 .with("content-type", "text/plain; charset=utf-8")
                 .with("cache-control", "no-store"),
         };
@@ -107,9 +121,12 @@ impl Answer {
     }
 
     pub fn into_response(self) -> JsValue {
-        match self.live {
-            Some(live) => respond_live(self.status, &self.headers, &live),
-            None => respond(self.status, &self.headers, self.body, self.part),
-        }
+        let body = match self.body {
+            Body::Empty => JsValue::UNDEFINED,
+            Body::Bytes(bytes) => Uint8Array::from(bytes.as_slice()).into(),
+            Body::Stream(stream) => stream,
+            Body::Live(live) => return respond_live(self.status, &self.headers, &live),
+        };
+        respond(self.status, &self.headers, body, self.part)
     }
 }

@@ -93,6 +93,10 @@ export class Device extends DurableObject {
     return this.#rust.history(query);
   }
 
+  series(plan) {
+    return this.#rust.series(plan);
+  }
+
   expire() {
     return this.ctx.storage.transactionSync(() => this.#rust.expire());
   }

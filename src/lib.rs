@@ -6,8 +6,10 @@
 
 pub mod answer;
 mod api;
+mod cors;
 mod device;
 mod edge_cache;
+mod export;
 mod fleet;
 mod hook;
 #[cfg(feature = "inject")]

@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::isolate::Platform;
-use crate::{api, edge_cache, hook};
+use crate::{api, cors, edge_cache, hook};
 use fieldhook_core::event::SourceName;
 use fieldhook_core::problem::{Code, Problem};
 use fieldhook_core::request::{Method, Request};
@@ -23,7 +23,10 @@ pub async fn serve(platform: &Platform, request: Request) -> Answer {
         },
         ["healthz"] => only_get(&request, health),
         ["openapi.json"] => only_get(&request, || Answer::json(200, OPENAPI)),
-        ["v1", rest @ ..] => api::serve(platform, &request, rest).await,
+        ["v1", rest @ ..] => match cors::preflight(&request) {
+            Some(answer) => answer,
+            None => cors::readable(api::serve(platform, &request, rest).await),
+        },
         _ => Answer::problem(&not_found()),
     }
 }

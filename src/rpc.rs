@@ -8,6 +8,7 @@ use fieldhook_core::fleet::index::{Filter, Page};
 use fieldhook_core::fleet::stats::{Counts, Days};
 use fieldhook_core::log::{Accept, Accepted};
 use fieldhook_core::problem::{Code, Problem, Result, from_wire};
+use fieldhook_core::series::{Plan, Series};
 use wasm_bindgen::prelude::*;
 use worker::js_sys::futures::JsFuture;
 use worker::js_sys::{Promise, Reflect};
@@ -28,6 +29,8 @@ extern "C" {
     fn describe(this: &Stub) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn history(this: &Stub, query: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn series(this: &Stub, plan: &str) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = forget)]
     fn forget_self(this: &Stub) -> std::result::Result<Promise, JsValue>;
 
@@ -190,6 +193,14 @@ impl Device<'_> {
 
     pub async fn history(&self, query: &str) -> Result<String> {
         from_wire(&text("device.history", self.stub()?.history(query)).await?)
+    }
+
+    /// What the piece of the log behind `plan.after` comes to.
+    pub async fn series(&self, plan: &Plan) -> Result<Series> {
+        let unreadable = |_| Problem::new(Code::Internal, "the series cannot be read");
+        let plan = serde_json::to_string(plan).map_err(unreadable)?;
+        let piece = from_wire(&text("device.series", self.stub()?.series(&plan)).await?)?;
+        serde_json::from_str(&piece).map_err(unreadable)
     }
 
     /// Reads or writes the twin; answers its version and itself.

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { anEvent, clientOf } from "./support/client.mjs";
+import { anEvent, clientOf, until } from "./support/client.mjs";
 import { faults, openapi, propertyNames, resolve, shownProperties, text } from "./support/openapi.mjs";
 import { ADMIN, TOKEN, startWorker } from "./support/worker.mjs";
 
@@ -12,7 +12,7 @@ const bearer = (token) => ({ authorization: `Bearer ${token}` });
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const DEVICE = "described";
 /** What stands in a path for a parameter in braces. */
-const EXAMPLES = { source: "described", name: "described", id: DEVICE, command: "1" };
+const EXAMPLES = { source: "described", name: "described", product: "1", id: DEVICE, command: "1" };
 
 const paths = Object.entries(openapi.paths).map(([template, item]) => {
   const operations = { ...resolve(item), ...item };
@@ -226,7 +226,28 @@ describe("the Worker", () => {
     }
     assert.equal((await history("format=csv")).trim().split("\r\n").length, 5);
     await history("limit=0", 400);
+    const series = (query, expect = 200) =>
+      call("GET", "/v1/devices/{id}/series", { path: `/v1/devices/${DEVICE}/series?${query}`, expect });
+    assert.equal((await series("field=temperature")).buckets.length, 1);
+    await series("buckets=0", 400);
     await history("after=x", 400);
+  });
+
+  test("publishes, and shows a product's devices, as described", async () => {
+    const published = JSON.stringify({ name: "t", data: "1", private: true, ttl: 60 });
+    await call("POST", "/v1/devices/events", { body: published, expect: 200 });
+    await call("POST", "/v1/devices/events", { body: "{}", expect: 400 });
+    const toProduct = { path: "/v1/products/1/events", body: published, expect: 200 };
+    await call("POST", "/v1/products/{product}/events", toProduct);
+    const product = (suffix, path, expect = 200) =>
+      call("GET", `/v1/products/{product}/devices${suffix}`, {
+        path: `/v1/products/1/devices${path}`,
+        expect,
+      });
+    await until(async () => (await product("", "")).devices.some(({ id }) => id === DEVICE));
+    await product("", "?page=0", 400);
+    await product("/{id}", `/${DEVICE}`);
+    await product("/{id}", "/unknown", 404);
   });
 
   test("keeps what was refused, and takes it in after all, as described", async () => {
@@ -341,6 +362,8 @@ describe("the Worker", () => {
       "DeviceState",
       "Twin",
       "Command",
+      "Bucket",
+      "ProductDevice",
       "Source",
       "Transform",
       "Quarantined",

@@ -13,6 +13,9 @@ pub const ID_MAX: usize = 256;
 /// The longest event name, source name and device id, characters (Particle docs, "Event name": 1 to 64).
 pub const NAME_MAX: usize = 64;
 
+/// Source and device of what is published through `/v1` (DESIGN.md, "Configuration").
+const API: &str = "api";
+
 /// One event, ready for its device's log (DESIGN.md, "Shapes").
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -113,6 +116,11 @@ impl DeviceId {
         DeviceId(format!("source:{source}"))
     }
 
+    /// The stand-in for what is published through `/v1`.
+    pub fn of_api() -> Self {
+        DeviceId(API.to_owned())
+    }
+
     /// Whether it is a device's own id; a source that stands in for one has no twin.
     pub fn is_device(&self) -> bool {
         !self.0.contains(':')
@@ -133,6 +141,11 @@ impl SourceName {
             return Ok(SourceName(text.to_owned()));
         }
         Err(Problem::field(Code::BadSourceName, "source", "a source's name matches [A-Za-z0-9_.-]{1,64}"))
+    }
+
+    /// Where what is published through `/v1` comes from.
+    pub fn of_api() -> Self {
+        SourceName(API.to_owned())
     }
 }
 

@@ -27,6 +27,10 @@ pub struct Query {
     pub event: Option<String>,
     pub limit: usize,
     pub format: Format,
+    /// Every page in one answer: asked for as JSON Lines or CSV, without a limit.
+    pub whole: bool,
+    /// A later page of such an answer, which has its head already.
+    pub continued: bool,
 }
 
 /// How a page is written.
@@ -75,12 +79,6 @@ impl Query {
     /// # Errors
     /// `bad-query` or `bad-cursor`, naming the parameter.
     pub fn read(request: &Request) -> Result<Self> {
-        let time = |name: &str| match request.query_value(name) {
-            None => Ok(None),
-            Some(text) => Time::parse(&text)
-                .map(Some)
-                .ok_or_else(|| bad(name, "must be a time such as 2026-01-31T12:00:00Z")),
-        };
         let after = match request.query_value("after") {
             None => None,
             Some(text) => Some(text.parse::<u64>().ok().filter(|seq| *seq <= SEQ_MAX).ok_or_else(|| {
@@ -92,15 +90,28 @@ impl Query {
             Some("desc") => true,
             Some(_) => return Err(bad("order", "must be asc or desc")),
         };
+        let format = Format::of(request)?;
+        let whole = format != Format::Json && request.query_value("limit").is_none();
         Ok(Query {
             after,
             descending,
-            from: time("from")?,
-            to: time("to")?,
-            event: request.query_value("event").map(|text| text.into_owned()).filter(|text| !text.is_empty()),
-            limit: limit(request)?,
-            format: Format::of(request)?,
+            from: time(request, "from")?,
+            to: time(request, "to")?,
+            event: event_prefix(request),
+            limit: if whole { LIMIT_MAX } else { limit(request)? },
+            format,
+            whole,
+            continued: false,
         })
+    }
+
+    /// The query of the page behind a cursor, in the same answer.
+    ///
+    /// # Errors
+    /// `internal` for what is no cursor of a page.
+    pub fn behind(&self, next: &str) -> Result<Self> {
+        let after = next.parse().map_err(|_| Problem::new(Code::Internal, "the cursor cannot be read"))?;
+        Ok(Query { after: Some(after), continued: true, ..self.clone() })
     }
 }
 
@@ -117,6 +128,21 @@ pub fn limit(request: &Request) -> Result<usize> {
             .filter(|limit| (1..=LIMIT_MAX).contains(limit))
             .ok_or_else(|| bad("limit", &format!("must be a number from 1 to {LIMIT_MAX}"))),
     }
+}
+
+/// A query's time, such as `?from=`.
+pub(crate) fn time(request: &Request, name: &str) -> Result<Option<Time>> {
+    match request.query_value(name) {
+        None => Ok(None),
+        Some(text) => Time::parse(&text)
+            .map(Some)
+            .ok_or_else(|| bad(name, "must be a time such as 2026-01-31T12:00:00Z")),
+    }
+}
+
+/// `?event=`; an empty one picks nothing.
+pub(crate) fn event_prefix(request: &Request) -> Option<String> {
+    request.query_value("event").map(|text| text.into_owned()).filter(|text| !text.is_empty())
 }
 
 fn bad(name: &str, why: &str) -> Problem {
@@ -146,6 +172,7 @@ impl Writer {
         let body = match query.format {
             Format::Json => r#"{"events":["#.to_owned(),
             Format::JsonLines => String::new(),
+            Format::Csv if query.continued => String::new(),
             Format::Csv => CSV_HEAD.to_owned(),
         };
         Writer { format: query.format, limit: query.limit, body, count: 0, last: 0, more: false }
@@ -281,6 +308,17 @@ mod tests {
         let lines: Vec<&str> = page.body.lines().collect();
         assert!(lines[1].starts_with(r#"1,'=1+1,t,"a ""b"", c",d,"#), "{}", lines[1]);
         assert!(lines[2].starts_with("2,'=1+1,t,'-1,d,"), "{}", lines[2]);
+    }
+
+    #[test]
+    fn without_a_limit_all_pages_are_one_answer_with_one_head() {
+        let first = query("format=csv&order=desc").unwrap();
+        assert_eq!((first.whole, first.limit), (true, LIMIT_MAX));
+        let second = first.behind("7").unwrap();
+        assert_eq!((second.after, second.descending), (Some(7), true));
+        let bodies = [first, second].map(|query| Writer::new(&query).finish().body);
+        assert_eq!(bodies, [CSV_HEAD, ""]);
+        assert!(!query("format=csv&limit=1000").unwrap().whole && !query("format=json").unwrap().whole);
     }
 
     #[test]

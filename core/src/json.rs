@@ -37,7 +37,7 @@ pub fn quoted(text: &str) -> Option<Box<RawValue>> {
 }
 
 /// The deepest nesting of brackets outside of strings. An upper bound where the text is not JSON.
-fn depth(text: &str) -> usize {
+pub(crate) fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0usize, 0usize);
     let (mut in_string, mut escaped) = (false, false);
     for byte in text.bytes() {

@@ -1,6 +1,7 @@
 // npm packages, and the pinned Node among them: scripts start under whatever Node there is and go on under that one.
 
 import { spawn } from "node:child_process";
+import { join } from "node:path";
 import { ask, Missing, run, step } from "./console.mjs";
 import { bin, inRoot } from "./paths.mjs";
 import { NODE } from "./pins.mjs";
@@ -21,7 +22,7 @@ export async function ensurePackages() {
     [process.platform, process.arch],
   );
   await once(inRoot("node_modules", ".fieldhook-packages"), print, () =>
-    step("Installing npm packages", () => run(...npm("ci", "--loglevel=error", "--no-audit", "--no-fund"))),
+    step("Installing npm packages", () => run(...npm(inRoot(), "ci"))),
   );
   if ((await ask(bin("node"), ["--version"])) !== `v${NODE}`) {
     throw new Missing(
@@ -29,6 +30,18 @@ export async function ensurePackages() {
       "Its install script may have been blocked: npm rebuild node",
     );
   }
+}
+
+/**
+ * Installs Particle's own clients, which few tests run. They are 600 packages of their own, so whoever runs none
+ * of their tests does without; and none of their install scripts runs (tests/clients/.npmrc).
+ */
+export async function ensureClients() {
+  const folder = inRoot("tests", "clients");
+  const print = fingerprint(["package.json", "package-lock.json"].map((name) => join(folder, name)));
+  await once(join(folder, "node_modules", ".fieldhook-packages"), print, () =>
+    step("Installing Particle's clients", () => run(...npm(folder, "ci"))),
+  );
 }
 
 /** Runs this same command under the pinned Node, unless it already does. Returns whether it took over. */
@@ -51,8 +64,9 @@ export function endWithParent() {
   process.on("disconnect", () => process.kill(process.pid, "SIGTERM"));
 }
 
-function npm(...args) {
+function npm(cwd, command) {
   const script = process.env.npm_execpath;
-  const options = { cwd: inRoot() };
+  const args = [command, "--loglevel=error", "--no-audit", "--no-fund"];
+  const options = { cwd };
   return script?.endsWith(".js") ? [process.execPath, [script, ...args], options] : ["npm", args, options];
 }

@@ -1,10 +1,10 @@
 //! `/v1/devices`: which there are, what each last said, and its log.
 
-use super::{Call, is_read, next_link, not_allowed, twin};
+use super::{Call, is_read, next_link, not_allowed, publish, series, twin};
 use crate::answer::Answer;
 use crate::isolate::Platform;
 use crate::router::not_found;
-use crate::rpc;
+use crate::{export, rpc};
 use fieldhook_core::event::DeviceId;
 use fieldhook_core::fleet::index::{Filter, Page as Devices};
 use fieldhook_core::fleet::shard_name;
@@ -17,9 +17,14 @@ pub async fn route(platform: &Platform, request: &Request, path: &[&str]) -> Res
     let open = |scope| Call::open(platform, request, scope);
     match (request.method, path) {
         (method, []) if is_read(method) => list(&open(Scope::Read)?).await,
+        (Method::Post, ["events"]) => publish::publish(&open(Scope::Admin)?, None).await,
+        (_, ["events"]) => not_allowed("GET, HEAD, POST"),
         (method, [id]) if is_read(method) => describe(&open(Scope::Read)?, &device_id(id)?).await,
         (Method::Delete, [id]) => delete(&open(Scope::Admin)?, &device_id(id)?).await,
         (method, [id, "history"]) if is_read(method) => history(&open(Scope::Read)?, &device_id(id)?).await,
+        (method, [id, "series"]) if is_read(method) => {
+            series::show(&open(Scope::Read)?, &device_id(id)?).await
+        }
         (method, [id, "twin"]) if is_read(method) => {
             twin::twin(&open(Scope::Read)?, &own_id(id)?, "read").await
         }
@@ -32,7 +37,7 @@ pub async fn route(platform: &Platform, request: &Request, path: &[&str]) -> Res
         (Method::Delete, [id, "commands", command]) => {
             twin::cancel(&open(Scope::Admin)?, &own_id(id)?, command).await
         }
-        (_, [] | [_, "history"]) => not_allowed("GET, HEAD"),
+        (_, [] | [_, "history" | "series"]) => not_allowed("GET, HEAD"),
         (_, [_, "twin"]) => not_allowed("GET, HEAD, PATCH, PUT"),
         (_, [_, "commands"]) => not_allowed("GET, HEAD, POST, PUT, DELETE"),
         (_, [_, "commands", _]) => not_allowed("DELETE"),
@@ -85,16 +90,23 @@ async fn describe(call: &Call<'_>, device: &DeviceId) -> Result<Answer> {
     Ok(Answer::json(200, rpc::device(&call.platform.env, device.as_str()).describe().await?))
 }
 
+/// A page; as JSON Lines or CSV without a limit, the whole log.
 async fn history(call: &Call<'_>, device: &DeviceId) -> Result<Answer> {
     let query = Query::read(call.request)?;
-    let text = serde_json::to_string(&query).unwrap_or_default();
-    let page = rpc::device(&call.platform.env, device.as_str()).history(&text).await?;
-    let page: Page =
-        serde_json::from_str(&page).map_err(|_| Problem::new(Code::Internal, "the page cannot be read"))?;
-    let answer = Answer::text(200, query.format.content_type(), page.body);
-    Ok(match &page.next {
-        Some(next) => answer.with("link", &next_link(call.request, next)),
-        None => answer,
+    let page = export::page(&call.platform.env, device.as_str(), &query).await?;
+    let content_type = query.format.content_type();
+    Ok(match page {
+        Page { body, next: None } => Answer::text(200, content_type, body),
+        // Told nothing else, the runtime would read all of it and send none.
+        _ if query.whole && call.request.method == Method::Head => {
+            Answer::empty(200).with("content-type", content_type)
+        }
+        page if query.whole => {
+            Answer::stream(200, content_type, export::stream(&call.platform.env, device, query, page))
+        }
+        Page { body, next: Some(next) } => {
+            Answer::text(200, content_type, body).with("link", &next_link(call.request, &next))
+        }
     })
 }
 

@@ -2,7 +2,10 @@
 
 mod definitions;
 mod devices;
+mod products;
+mod publish;
 mod quarantine;
+mod series;
 mod stats;
 mod stream;
 mod twin;
@@ -48,10 +51,11 @@ pub async fn serve(platform: &Platform, request: &Request, path: &[&str]) -> Ans
         (_, ["stream" | "events", ..] | ["devices", "events", _, ..] | ["devices", _, "events", ..]) => {
             not_allowed("GET, HEAD")
         }
-        (_, ["products", _, "events", ..] | ["products", _, "devices", _, "events", ..]) => {
+        (_, ["products", _, "events", _, ..] | ["products", _, "devices", _, "events", ..]) => {
             not_allowed("GET, HEAD")
         }
         (_, ["devices", rest @ ..]) => devices::route(platform, request, rest).await,
+        (_, ["products", product, rest @ ..]) => products::route(platform, request, product, rest).await,
         (_, ["sources", rest @ ..]) => definitions::route(platform, request, Kind::Source, rest).await,
         (_, ["transforms", rest @ ..]) => definitions::route(platform, request, Kind::Transform, rest).await,
         (_, ["quarantine", rest @ ..]) => quarantine::route(platform, request, rest).await,

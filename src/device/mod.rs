@@ -8,6 +8,7 @@ mod history;
 mod outbox;
 mod retention;
 mod schema;
+mod series;
 
 use crate::isolate;
 use crate::sqlite::{self, Schema, Value, integer};
@@ -86,6 +87,11 @@ impl Device {
     /// A page of the log, for a [`fieldhook_core::history::Query`].
     pub fn history(&self, query: &str) -> String {
         to_wire(&history::page(&self.inner, query))
+    }
+
+    /// What a piece of the log comes to, for a [`fieldhook_core::series::Plan`].
+    pub fn series(&self, plan: &str) -> String {
+        to_wire(&series::piece(&self.inner, plan))
     }
 
     /// What the last call wrote is not in the tables.

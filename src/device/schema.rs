@@ -46,4 +46,7 @@ pub const WRITE_STATE: &str = "INSERT OR REPLACE INTO state (id, json) VALUES (1
 /// The oldest row that stays. Looked for from the old end: what is passed over is what goes.
 pub const FIRST_SINCE: &str = "SELECT seq FROM log WHERE received >= ? ORDER BY seq LIMIT 1";
 pub const RECEIVED: &str = "SELECT received FROM log WHERE seq = ?";
+/// A piece of the log as a chart reads it; a filter by name and the order follow.
+pub const NUMBERS: &str =
+    "SELECT seq, received, data FROM log WHERE seq >= ? AND seq < ? AND received >= ? AND received <= ?";
 pub const PRUNE: &str = "DELETE FROM log WHERE seq <= ?";

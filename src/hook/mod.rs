@@ -197,7 +197,7 @@ pub fn is_kept(problem: &Problem) -> bool {
 }
 
 /// Three random numbers of 53 bits, for an id that must not repeat.
-fn unique() -> String {
+pub fn unique() -> String {
     let half = || (Math::random() * 9_007_199_254_740_992.0) as u64;
     format!("{:016x}{:016x}{:016x}", half(), half(), half())
 }

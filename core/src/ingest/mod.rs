@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod body;
 pub mod fields;
+pub mod publish;
 
 use crate::clock::Time;
 use crate::event::{self, DedupKey, DeviceId, Event, EventName, SourceName};
