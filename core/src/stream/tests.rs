@@ -288,8 +288,8 @@ proptest! {
         }
         stream.settle(&mut fleet);
         let seen = by_device(names(&stream).iter());
-        for device in 0..DEVICES {
-            let expected: Vec<u64> = (first[device]..=fleet.last[device]).collect();
+        for (device, (first, last)) in first.iter().zip(&fleet.last).enumerate() {
+            let expected: Vec<u64> = (*first..=*last).collect();
             prop_assert_eq!(seen.get(&device).cloned().unwrap_or_default(), expected);
         }
     }
@@ -316,8 +316,8 @@ proptest! {
         let mut again = Stream::open(&mut fleet, shards_now, Some(cursor), Order::Ascending);
         again.settle(&mut fleet);
         let seen = by_device(names(&again).iter());
-        for device in 0..DEVICES {
-            let expected: Vec<u64> = (before[device] + 1..=fleet.last[device]).collect();
+        for (device, (before, last)) in before.iter().zip(&fleet.last).enumerate() {
+            let expected: Vec<u64> = (before + 1..=*last).collect();
             prop_assert_eq!(seen.get(&device).cloned().unwrap_or_default(), expected);
         }
     }
