@@ -232,14 +232,39 @@ fn eight_kilobytes_fit_and_one_byte_more_does_not() {
 #[test]
 fn deletions_that_no_device_confirms_are_bounded() {
     let mut twin = Twin::default();
-    let refused = (0..10_000).find_map(|n| {
-        let key = format!("key{n}");
-        twin.patch_desired(&json!({ &key: 1 }).to_string(), None, at(n)).unwrap();
+    let refused = (0..1_000).find_map(|n| {
+        let all = |value: &str| {
+            let members: Vec<String> = (0..25).map(|m| format!(r#""key{n}-{m}":{value}"#)).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        twin.patch_desired(&all("1"), None, at(n)).unwrap();
         reply(&mut twin, n);
-        twin.patch_desired(&json!({ &key: null }).to_string(), None, at(n)).err()
+        twin.patch_desired(&all("null"), None, at(n)).err()
     });
     assert_eq!(refused.unwrap().code, Code::TwinTooLarge);
     assert!(twin.to_stored().unwrap().len() < 256 * 1024);
+}
+
+#[test]
+fn a_section_that_is_full_can_be_cleared_at_once() {
+    let full: Vec<String> = (0..800).map(|n| format!(r#""{n:03}":1"#)).collect();
+    let mut twin = twin(&format!("{{{}}}", full.join(",")));
+    report(&mut twin, &format!("{{{},\"_v\":1}}", full.join(",")), 1);
+    twin.put_desired("{}", None, at(2)).unwrap();
+    assert_eq!(twin.delta().matches("null").count(), 800);
+}
+
+#[test]
+fn the_largest_version_that_a_device_can_claim_is_not_the_last() {
+    let mut twin = Twin::default();
+    report(&mut twin, &format!(r#"{{"_v":{VERSION_MAX}}}"#), 1);
+    twin.patch_desired(r#"{"mode":"eco"}"#, None, at(2)).unwrap();
+    report(&mut twin, &format!(r#"{{"mode":"eco","_v":{}}}"#, VERSION_MAX + 1), 3);
+    twin.patch_desired(r#"{"mode":null}"#, None, at(4)).unwrap();
+    report(&mut twin, &format!(r#"{{"_v":{}}}"#, VERSION_MAX + 2), 5);
+    assert_eq!((twin.delta(), twin.reported()), ("{}".to_owned(), "{}".to_owned()));
+    // What a device counts in 32 bits, as firmware/ does, has room behind it.
+    assert!(VERSION_MAX <= u64::from(u32::MAX) / 2 + 1);
 }
 
 #[test]

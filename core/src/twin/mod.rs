@@ -43,13 +43,16 @@ use std::collections::BTreeMap;
 
 /// The largest section, bytes of JSON without space between tokens.
 pub const SECTION_MAX: usize = 8 * 1024;
+/// The most tombstones, bytes: those of a whole section fit, whose `"":1,` grows to `"":null,`.
+const TOMBSTONES_MAX: usize = 2 * SECTION_MAX;
 /// How deep a section may nest, the section itself counted.
 pub const DEPTH_MAX: usize = 8;
 /// How long a reply may be on its way, milliseconds. Particle waits 20 s for a webhook's answer and keeps no
 /// event for a device that is offline (Particle docs, "Limits"); three times that is on the safe side.
 pub const IN_FLIGHT: i64 = 60_000;
-/// The largest `_v` that is believed, so that no device can push a version out of what JSON numbers hold.
-pub const VERSION_MAX: u64 = 1 << 48;
+/// The largest `_v` beyond the desired version that is believed, so that no device can push the versions out of
+/// what devices count with: 32 bits in `firmware/`.
+pub const VERSION_MAX: u64 = 1 << 31;
 /// The keys of a report that are not part of what is reported.
 pub const RESERVED: [&str; 2] = ["_v", "_ack"];
 /// The form of a stored twin.
@@ -187,7 +190,7 @@ impl Twin {
             let why = format!("the desired section would have {} bytes; {SECTION_MAX} fit", text.len());
             return Err(Problem::new(Code::TwinTooLarge, why));
         }
-        if node::tombstone_size(&nodes) > SECTION_MAX {
+        if node::tombstone_size(&nodes) > TOMBSTONES_MAX {
             let why = "more deleted keys than are kept wait for the device to delete them too";
             return Err(Problem::new(Code::TwinTooLarge, why));
         }

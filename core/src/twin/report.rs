@@ -74,7 +74,8 @@ impl Twin {
             return outcome;
         };
         let claim = members.remove("_v").and_then(|raw| {
-            let v = raw.get().parse::<u64>().ok().filter(|v| *v <= VERSION_MAX);
+            // A version that was given out here is one, however large it has become.
+            let v = raw.get().parse::<u64>().ok().filter(|v| *v <= VERSION_MAX.max(self.version));
             if v.is_none() {
                 outcome.ignored.push(Ignored::Version);
             }

@@ -5,6 +5,8 @@
 const HEAD_MAX: usize = 64 * 1024;
 pub const ANSWER_MAX: usize = 32 * 1024 * 1024;
 const HEADERS_MAX: usize = 100;
+/// How many 1xx may come before the answer.
+const INTERIM_MAX: usize = 16;
 
 /// A whole answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,12 +53,20 @@ pub fn read(bytes: &[u8], closed: bool) -> Result<Progress, Bad> {
     if bytes.len() > ANSWER_MAX {
         return Err(format!("the answer is larger than {ANSWER_MAX} bytes"));
     }
-    let Some(head) = head(bytes)? else { return Ok(Progress::More) };
-    let rest = bytes.get(head.length..).unwrap_or_default();
+    let mut rest = bytes;
     // 1xx are not the answer yet. 101 would be the end of HTTP; nobody asked for it.
-    if (100..200).contains(&head.status) {
-        return read(rest, closed);
+    for _ in 0..=INTERIM_MAX {
+        let Some(head) = head(rest)? else { return Ok(Progress::More) };
+        rest = rest.get(head.length..).unwrap_or_default();
+        if !(100..200).contains(&head.status) {
+            return body(head, rest, closed);
+        }
     }
+    Err(format!("Parse Error: more than {INTERIM_MAX} answers of 1xx"))
+}
+
+/// The answer whose head was read, if the body is there too.
+fn body(head: Head, rest: &[u8], closed: bool) -> Result<Progress, Bad> {
     let framing = framing(&head)?;
     let until_closed = matches!(framing, Framing::UntilClosed);
     let body = match framing {
@@ -172,6 +182,14 @@ mod tests {
     fn what_comes_before_the_answer_is_passed_over() {
         let bytes = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
         assert_eq!(done(bytes, false).status, 404);
+    }
+
+    #[test]
+    fn a_server_that_only_ever_announces_an_answer_is_refused() {
+        let announced = |count: usize| b"HTTP/1.1 100 Continue\r\n\r\n".repeat(count);
+        let few = [announced(9), b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()].concat();
+        assert_eq!(done(&few, false).status, 204);
+        assert!(read(&announced(100_000), false).is_err());
     }
 
     #[test]
