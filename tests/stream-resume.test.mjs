@@ -187,6 +187,28 @@ test("a machine killed under load: what was acknowledged comes, once and in orde
   await worker.stop();
 });
 
+test("a device that is deleted takes its events along, and no cursor with them", async () => {
+  const worker = await startWorker();
+  const client = clientOf(worker);
+  const live = await openSse(worker);
+  await client.accepted([1, 2].map(() => anEvent({ coreid: "d-stays" })));
+  await live.have(2, kept);
+  await client.accepted([1, 2, 3].map(() => anEvent({ coreid: "d-goes" })));
+  const newest = cursorOf((await live.have(5, kept)).at(-1));
+  await live.close();
+  assert.equal((await client.admin("DELETE", "/v1/devices/d-goes")).status, 200);
+  // So that the shard reads anew how far its log is.
+  await worker.kill();
+  await worker.restart();
+  assert.deepEqual((await history(worker)).map(nameOf), ["d-stays 1", "d-stays 2"]);
+  const again = await openSse(worker, "/v1/events", { lastEventId: newest });
+  assert.equal(again.status, 200);
+  await client.accepted(anEvent({ coreid: "d-stays" }));
+  assert.deepEqual((await again.have(1, kept)).map(nameOf), ["d-stays 3"]);
+  await again.close();
+  await worker.stop();
+});
+
 test("another number of shards: readers go on, and no device's events are lost or out of order", async () => {
   const first = await startWorker({ vars: { FLEET_SHARDS: "1" } });
   const { storage } = first;

@@ -65,6 +65,9 @@ impl Shard {
 
     /// Removes a deleted device's events.
     pub(super) fn remove_runs(&self, device: &str, born: Time) -> Result<()> {
-        self.write(schema::REMOVE_RUNS, vec![device.into(), Value::Integer(born.millis())]).map(drop)
+        for statement in [schema::REMOVE_RUNS, schema::EMPTY_RUNS] {
+            self.write(statement, vec![device.into(), Value::Integer(born.millis())])?;
+        }
+        Ok(())
     }
 }

@@ -57,7 +57,10 @@ pub const LAST_BEFORE: &str =
     "SELECT coalesce((SELECT pos FROM log WHERE at < ? ORDER BY pos DESC LIMIT 1), 0)";
 pub const OLDEST: &str = "SELECT pos, at FROM log ORDER BY pos LIMIT 1";
 pub const PRUNE: &str = "DELETE FROM log WHERE pos <= ?";
-pub const REMOVE_RUNS: &str = "DELETE FROM log WHERE device = ? AND born <= ?";
+/// All but the newest row: that one says how far the log is, and is emptied instead.
+pub const REMOVE_RUNS: &str =
+    "DELETE FROM log WHERE device = ? AND born <= ? AND pos < (SELECT max(pos) FROM log)";
+pub const EMPTY_RUNS: &str = "UPDATE log SET body = '[]' WHERE device = ? AND born <= ?";
 
 pub const ENTRY: &str = "SELECT entry FROM devices WHERE id = ?";
 pub const ENTRIES: &str = "SELECT entry FROM devices WHERE id > ? ORDER BY id";

@@ -34,7 +34,13 @@ impl Membership {
 
     /// Moves to another shard. Only for a device whose shard has confirmed everything up to `last`.
     pub fn moved(&self, shard: String, last: u64, at: Time) -> Self {
-        Membership { shard, base: last, not_before: at.max(self.not_before), left: Some(self.shard.clone()) }
+        // Later, not at the same time: readers order two shards' events by time alone.
+        Membership {
+            shard,
+            base: last,
+            not_before: at.max(self.not_before).plus_millis(1),
+            left: Some(self.shard.clone()),
+        }
     }
 }
 
