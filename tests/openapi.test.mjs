@@ -12,7 +12,14 @@ const bearer = (token) => ({ authorization: `Bearer ${token}` });
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const DEVICE = "described";
 /** What stands in a path for a parameter in braces. */
-const EXAMPLES = { source: "described", name: "described", product: "1", id: DEVICE, command: "1" };
+const EXAMPLES = {
+  source: "described",
+  name: "described",
+  id: DEVICE,
+  command: "1",
+  prefix: "a/b",
+  product: "1",
+};
 
 const paths = Object.entries(openapi.paths).map(([template, item]) => {
   const operations = { ...resolve(item), ...item };
@@ -111,7 +118,9 @@ describe("the Worker", () => {
   for (const known of paths) {
     test(`answers ${allowed(known).join(", ")} at ${known.template}, and 405 to the rest`, async () => {
       for (const method of METHODS) {
-        const answer = await worker.fetch(known.path, { method, headers: bearer(ADMIN) });
+        // Where a path also streams: a stream has no end to wait for.
+        const headers = { ...bearer(ADMIN), accept: "application/json" };
+        const answer = await worker.fetch(known.path, { method, headers });
         const content = await answer.text();
         if (allowed(known).includes(method)) {
           assert.notEqual(answer.status, 405, `${method} ${content}`);
@@ -267,6 +276,23 @@ describe("the Worker", () => {
     await entry("POST", nameless, "/replay", { expect: 404 });
     await entry("DELETE", binary);
     await entry("DELETE", binary, "", { expect: 404 });
+  });
+
+  test("shows what all devices have said as described", async () => {
+    const events = (template, query, expect = 200) =>
+      call("GET", template, {
+        path: `${template.replaceAll(/\{(\w+)\}/g, (_, name) => EXAMPLES[name])}?${query}`,
+        headers: { ...bearer(ADMIN), accept: "application/json" },
+        expect,
+      });
+    assert.ok((await events("/v1/events", "order=desc&limit=1")).next);
+    await events("/v1/events", "limit=1000");
+    await events("/v1/devices/{id}/events/{prefix}", "");
+    await events("/v1/events", "after=x", 400);
+    await events("/v1/events", "order=up", 400);
+    await call("GET", "/v1/stream", { expect: 426 });
+    await call("GET", "/v1/stream", { path: "/v1/stream?after=x", expect: 400 });
+    await call("GET", "/v1/stream", { path: `/v1/stream?prefix=${"x".repeat(300)}`, expect: 400 });
   });
 
   test("counts as described", async () => {

@@ -45,13 +45,10 @@ impl<'a> Call<'a> {
 }
 
 pub async fn serve(platform: &Platform, request: &Request, path: &[&str]) -> Answer {
-    let stream = StreamPath::of(path).filter(|_| is_read(request.method));
-    let answered = match (stream, path) {
-        (Some(stream), _) => stream::route(platform, request, &stream).await,
-        (_, ["stream" | "events", ..] | ["devices", "events", _, ..] | ["devices", _, "events", ..]) => {
-            not_allowed("GET, HEAD")
-        }
-        (_, ["products", _, "events", _, ..] | ["products", _, "devices", _, "events", ..]) => {
+    let answered = match (StreamPath::of(path), path) {
+        (Some(stream), _) if is_read(request.method) => stream::route(platform, request, &stream).await,
+        // To these two, events are published as well.
+        (Some(_), path) if !matches!(path, ["devices", "events"] | ["products", _, "events"]) => {
             not_allowed("GET, HEAD")
         }
         (_, ["devices", rest @ ..]) => devices::route(platform, request, rest).await,
