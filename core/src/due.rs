@@ -2,8 +2,9 @@
 //! (DESIGN.md, "The reply").
 //!
 //! Only whole items go in. `v` is there if `d` is complete, `more` if something that fits a reply was left
-//! for the next one; the exception is in [`crate::twin`]. An item that would not fit even alone is no reason for either: a device that asks again
-//! because of `more` would do so for ever.
+//! for the next one; the exception is in [`crate::twin`]. An item that would not fit even alone is no reason for
+//! either: a device that asks again because of `more` would do so for ever. Nor is one that the device has reported
+//! and that is merely in doubt while `v` is held back: it waits for the `v`.
 //!
 //! # Who goes first
 //!
@@ -113,10 +114,12 @@ fn leaf_alone(version: u64, item: &Item) -> [String; 2] {
 /// The fullest text that `fits`, found by halving: what a text takes once it is rendered and cut into parts
 /// is for `fits` to know.
 fn largest(twin: &Twin, queue: &Queue, most: usize, now: Time, fits: impl Fn(&str) -> bool) -> Option<Due> {
-    let items = twin.due();
     let commands: Vec<(u64, String)> =
         queue.due(now).into_iter().map(|command| (command.id, command.reply_text())).collect();
     let says_version = twin.may_say_version(now);
+    let mut items = twin.due();
+    // Only a `v` settles these. Said without one, and `more` behind it, they would answer every event until then.
+    items.retain(|item| says_version || !item.said);
     let draft = |limit| {
         let version = twin.desired_version();
         Draft { limit, version, says_version, ..Draft::default() }.fill(&items, &commands, queue.twin_first)
