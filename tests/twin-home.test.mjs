@@ -157,3 +157,56 @@ describe("a device's twin and commands", () => {
     assert.deepEqual(JSON.parse(await hear("lasting", A)), DUE);
   });
 });
+
+describe("what the replies to a device have no room for", () => {
+  let worker, client;
+  before(async () => {
+    worker = await startWorker();
+    client = clientOf(worker);
+  });
+  after(() => worker.stop());
+
+  /** A command that takes so many bytes as the only one in a reply behind which others wait. */
+  const sized = (bytes) => {
+    const alone = (args) => JSON.stringify({ c: [{ id: 1, n: "x", a: args }], more: 1 });
+    return { name: "x", args: "y".repeat(bytes - alone("").length) };
+  };
+  const order = (id, command) => client.admin("POST", `/v1/devices/${id}/commands`, command);
+  const commandsOf = async (id) => (await client.read("GET", `/v1/devices/${id}/commands`)).body.commands;
+  const twinOf = async (id) => (await client.read("GET", `/v1/devices/${id}/twin`)).body;
+  const hear = async (coreid, source) =>
+    (await client.accepted(anEvent({ coreid }), { to: `/hook/${source}` })).text;
+
+  test("is refused where it is known how the device is told, and all that is taken can be told", async () => {
+    await client.define("/v1/sources/framed", { replyFraming: "framed" });
+    for (const [source, room] of [
+      ["plain", 511],
+      ["framed", 505],
+    ]) {
+      await hear(`through-${source}`, source);
+      const refused = await order(`through-${source}`, sized(room + 1));
+      assert.deepEqual([refused.status, refused.body.code], [413, "command-too-large"]);
+      const taken = await order(`through-${source}`, sized(room));
+      assert.deepEqual([taken.status, taken.body.undeliverable], [201, undefined], taken.text);
+      assert.match(await hear(`through-${source}`, source), /"n":"x"/);
+    }
+  });
+
+  test("is shown where that turns out later, until there is room", async () => {
+    assert.equal((await order("turned-out", sized(511))).body.undeliverable, undefined);
+    await client.admin("PATCH", "/v1/devices/turned-out/twin", { long: "z".repeat(470) });
+    assert.equal((await twinOf("turned-out")).undeliverable, undefined);
+    await client.define("/v1/sources/changing", { replyFraming: "framed" });
+    assert.doesNotMatch(await hear("turned-out", "changing"), /"n":"x"/);
+    assert.equal((await commandsOf("turned-out"))[0].undeliverable, true);
+    await client.define("/v1/sources/changing", { responseTemplate: "thanks" });
+    assert.equal(await hear("turned-out", "changing"), "thanks");
+    assert.deepEqual((await twinOf("turned-out")).undeliverable, ["/long"]);
+    const late = await order("turned-out", { name: "late" });
+    assert.deepEqual([late.status, late.body.undeliverable], [201, true], "no reply has a place for it");
+    await client.define("/v1/sources/changing", { responseTemplate: "thanks {{{FIELDHOOK_DUE}}}" });
+    assert.match(await hear("turned-out", "changing"), /"long".*"n":"x".*"n":"late"/);
+    assert.ok((await commandsOf("turned-out")).every(({ undeliverable }) => undeliverable === undefined));
+    assert.equal((await twinOf("turned-out")).undeliverable, undefined);
+  });
+});

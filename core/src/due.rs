@@ -15,7 +15,8 @@
 
 use crate::clock::Time;
 use crate::commands::{Queue, alone};
-use crate::reply::{Framing, Reply, TooLarge};
+use crate::home::Room;
+use crate::reply::{FRAME_HEADER, Framing, Reply, TooLarge};
 use crate::template::RenderError;
 use crate::twin::{Carried, Item, Path, Tree, Twin};
 
@@ -67,7 +68,11 @@ impl Due {
 /// assert_eq!(due.text, r#"{"v":1,"d":{"interval":60}}"#);
 /// ```
 pub fn compose(twin: &Twin, queue: &Queue, framing: Framing, budget: usize, now: Time) -> Option<Due> {
-    largest(twin, queue, budget, now, |text| Reply::within(text.to_owned(), framing, budget).is_ok())
+    let most = match framing {
+        Framing::Plain => budget,
+        Framing::Framed => budget.saturating_sub(FRAME_HEADER),
+    };
+    largest(twin, queue, most, now, |text| Reply::within(text.to_owned(), framing, budget).is_ok())
 }
 
 /// What is due inside a rendered reply: `render` is called with the text for `FIELDHOOK_DUE`, which is empty
@@ -97,10 +102,10 @@ pub fn compose_into(
     Ok((with, told.then_some(due)))
 }
 
-/// Whether a reply can carry an item of the delta, alone if need be.
-pub fn deliverable(twin: &Twin, item: &Item, framing: Framing, budget: usize) -> bool {
+/// Whether replies of this room can carry an item of the delta, alone if need be.
+pub fn deliverable(twin: &Twin, item: &Item, room: Option<Room>) -> bool {
     let alone = leaf_alone(twin.desired_version(), item);
-    alone.into_iter().all(|text| Reply::within(text, framing, budget).is_ok())
+    room.is_some_and(|room| alone.iter().all(|text| room.carries(text)))
 }
 
 /// An item must fit both as all there is and as a part: which of them it is changes with the others.

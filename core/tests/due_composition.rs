@@ -5,6 +5,7 @@
 use fieldhook_core::clock::Time;
 use fieldhook_core::commands::{Queue, Request};
 use fieldhook_core::due::{self, Due};
+use fieldhook_core::home::Room;
 use fieldhook_core::reply::{Framing, Reply, TooLarge};
 use fieldhook_core::template::{Context, Document, Fields, Parts, Variables};
 use fieldhook_core::twin::Twin;
@@ -64,6 +65,18 @@ fn framing_counts_inside_the_budget() {
 }
 
 #[test]
+fn what_is_listed_as_undeliverable_is_not_told_framed_or_plain() {
+    let desired = twin(&json!({ "a": "x".repeat(100) }));
+    // It has room with its version, but not as a part with `more`.
+    let whole = plain(&desired, &Queue::default(), at(0)).unwrap().text.len();
+    for (framing, budget) in [(Framing::Plain, whole), (Framing::Framed, whole + 6)] {
+        let room = Some(Room::new(framing, budget));
+        assert!(!due::deliverable(&desired, &desired.due()[0], room), "{framing:?}");
+        assert_eq!(due::compose(&desired, &Queue::default(), framing, budget, at(0)), None, "{framing:?}");
+    }
+}
+
+#[test]
 fn a_leaf_that_fits_no_reply_is_skipped_and_listed() {
     let mut twin = twin(&json!({ "blob": { "a/b": "x".repeat(600) }, "t": 1 }));
     let mut queue = Queue::default();
@@ -72,8 +85,10 @@ fn a_leaf_that_fits_no_reply_is_skipped_and_listed() {
     due.mark_sent(&mut twin, &mut queue, at(0));
     twin.apply_report(r#"{"t":1,"_v":1}"#, at(1), at(1));
     assert!(plain(&twin, &queue, at(2)).is_none());
-    let shown: Value =
-        serde_json::from_str(&twin.show(|item| due::deliverable(&twin, item, Framing::Plain, 511))).unwrap();
+    let shown: Value = serde_json::from_str(
+        &twin.show(|item| due::deliverable(&twin, item, Some(Room::new(Framing::Plain, 511)))),
+    )
+    .unwrap();
     assert_eq!(shown["undeliverable"], json!(["/blob/a~1b"]));
     // A larger reply can carry it, although the device has said that it has applied its version.
     let large = due::compose(&twin, &queue, Framing::Plain, 5_119, at(2)).unwrap();
@@ -256,7 +271,7 @@ proptest! {
         let deliverable: BTreeSet<String> = twin
             .due()
             .iter()
-            .filter(|item| due::deliverable(&twin, item, framing, budget))
+            .filter(|item| due::deliverable(&twin, item, Some(Room::new(framing, budget))))
             .map(|item| item.pointer())
             .collect();
         let mut seen = BTreeSet::new();
