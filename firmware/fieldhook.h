@@ -1439,7 +1439,8 @@ public:
     /// `receive` said `Heard::other` to such a reply, and `body` is its text.
     ///
     /// ```
-    /// // template: {"now":"{{{PARTICLE_PUBLISHED_AT}}}","due":{{{FIELDHOOK_DUE}}}}
+    /// // template, valid JSON also when nothing is due:
+    /// // {"now":"{{{PARTICLE_PUBLISHED_AT}}}","due":{{{FIELDHOOK_DUE}}}{{^FIELDHOOK_DUE}}null{{/FIELDHOOK_DUE}}}
     /// device.take(fieldhook::Json::parse(body.data, body.length)["due"], millis(), apply, execute);
     /// ```
     template <typename OnLeaf, typename OnCommand>

@@ -2,6 +2,7 @@
 // shuffles what goes between them: desired values reach the device, commands are run once, replies arrive whole.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { anEvent, clientOf } from "./support/client.mjs";
@@ -9,10 +10,14 @@ import { partsFor, startDevice, withSeed } from "./support/firmware.mjs";
 import { startWorker } from "./support/worker.mjs";
 
 const REPORT = "fieldhook/report";
+const README = new URL("../firmware/README.md", import.meta.url);
 /** Longer than the device waits for missing parts, or takes the same text for a repetition. */
 const LONG_MS = 31_000;
 /** The cloud does not tell a command again within 10 s: so often it is asked, a second apart. */
 const TURNS_MAX = 60;
+
+/** What is due in a JSON template, as firmware/README.md has it. */
+const DUE_OR_NULL = "{{{FIELDHOOK_DUE}}}{{^FIELDHOOK_DUE}}null{{/FIELDHOOK_DUE}}";
 
 /** The waiting is done side by side. */
 const AT_ONCE = { concurrency: true };
@@ -24,7 +29,8 @@ for (const framing of ["plain", "framed"]) {
       worker = await startWorker({ vars: { REPLY_FRAMING: framing } });
       client = clientOf(worker);
       // What is due, in a reply of several parts.
-      const responseTemplate = `{"note":"${"zwölf Grad, 12 °C; ".repeat(60)}","due":{{{FIELDHOOK_DUE}}}}`;
+      const note = "zwölf Grad, 12 °C; ".repeat(60);
+      const responseTemplate = `{"note":"${note}","due":${DUE_OR_NULL}}`;
       await client.define("/v1/sources/wordy", { responseTemplate, replyFraming: framing });
       const echo = { responseTemplate: "{{{PARTICLE_EVENT_VALUE}}}", replyBudget: 17_000 };
       await client.define("/v1/sources/echo", { ...echo, replyFraming: framing });
@@ -181,6 +187,24 @@ for (const framing of ["plain", "framed"]) {
       await device.allow("open");
       await settle(device);
       assert.deepEqual(device.ran, [id]);
+      await device.stop();
+    });
+
+    test("a template's reply is JSON whether or not something is due", async (t) => {
+      assert.ok(readFileSync(README, "utf8").includes(`"due":${DUE_OR_NULL}}`));
+      const device = await startDevice(t, `due-or-null-${framing}`);
+      const join = async () => {
+        await device.pass(LONG_MS);
+        const parts = await publish(await reportOf(device), "/hook/wordy");
+        let last;
+        for (const part of parts) last = await device.hear(part);
+        return last;
+      };
+      const { heard, text } = await join();
+      assert.deepEqual([heard, JSON.parse(text).due], ["other", null]);
+      await want(device, { mode: "eco" });
+      assert.equal((await join()).heard, "applied");
+      assert.deepEqual((await device.state()).state, { "/mode": "eco" });
       await device.stop();
     });
 

@@ -363,6 +363,10 @@ describe("the Worker", () => {
     await commands("DELETE", undefined, { device: "unknown", id, expect: 404 });
     await commands("DELETE", undefined, { device: "unknown", expect: 404 });
     await commands("GET", undefined, { device: "unknown", expect: 404 });
+    await client.define("/v1/sources/wordless", { responseTemplate: "thanks" });
+    await send("/hook/{source}", anEvent({ coreid: "wordless" }), { path: "/hook/wordless", expect: 200 });
+    const untold = await commands("POST", { name: "x" }, { device: "wordless", expect: 201 });
+    assert.equal(untold.undeliverable, true);
   });
 
   test("deletes as described", async () => {

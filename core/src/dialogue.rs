@@ -5,7 +5,7 @@
 use crate::clock::Time;
 use crate::commands::Queue;
 use crate::due;
-use crate::log::{Details, Entry, Plan};
+use crate::log::{Details, Entry, LIVE, Plan, UNHEARD};
 use crate::reply::{Reply, TooLarge};
 use crate::source::DUE_VARIABLE;
 use crate::template::{Context, Document, Fields, Parts, RenderError, Variables};
@@ -26,12 +26,70 @@ pub struct Dialogue {
 pub struct Said {
     /// As [`Reply::to_stored`] writes it.
     pub reply: String,
-    /// Twin or commands are in it: it is not repeated but composed anew.
+    /// Twin or commands are in it, or would be for another sender: it is not repeated but composed anew.
     pub live: bool,
     pub too_large: bool,
 }
 
+/// What an event came to.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    pub said: Said,
+    /// What has become of the dialogue, if it has changed.
+    pub dialogue: Option<Dialogue>,
+    heard: bool,
+}
+
+impl Turn {
+    /// What the event's row keeps for repeats of it, for [`Dialogue::repeat`].
+    pub fn kept(&self) -> &str {
+        match (self.heard, self.said.live) {
+            (false, _) => UNHEARD,
+            (true, true) => LIVE,
+            (true, false) => &self.said.reply,
+        }
+    }
+}
+
 impl Dialogue {
+    /// The turn of a new event. One that is not `admitted` ([`Entry::is_admitted`]) speaks to a device of which nothing
+    /// is wanted, and which forgets at once what it has heard.
+    pub fn answer(&self, entry: &Entry, admitted: bool, now: Time) -> Turn {
+        if !admitted {
+            let heard = !entry.report && matches!(entry.plan, Plan::Said(_));
+            let mut said = Dialogue::default().say(entry, now);
+            said.live = !heard;
+            return Turn { said, dialogue: None, heard };
+        }
+        let mut dialogue = self.clone();
+        if entry.report {
+            dialogue.hear(&entry.data, entry.details.published_at, now);
+        }
+        let said = dialogue.say(entry, now);
+        let changed = entry.report || said.live;
+        Turn { said, dialogue: changed.then_some(dialogue), heard: true }
+    }
+
+    /// The turn of an event that is known already, whose row has `kept` this. A reply with twin or commands in it is
+    /// not repeated: what is due now is said.
+    pub fn repeat(&self, entry: &Entry, admitted: bool, kept: String, now: Time) -> Turn {
+        let mut turn = match kept.as_str() {
+            // Heard once is enough: a report is not taken in again.
+            LIVE if admitted => {
+                let mut dialogue = self.clone();
+                let said = dialogue.say(entry, now);
+                Turn { dialogue: said.live.then_some(dialogue), said, heard: true }
+            }
+            LIVE | UNHEARD => self.answer(entry, admitted, now),
+            _ => {
+                let said = Said { reply: kept, live: false, too_large: false };
+                return Turn { said, dialogue: None, heard: true };
+            }
+        };
+        turn.said.live = true;
+        turn
+    }
+
     /// Takes in a report: what the device has, and which commands it has done.
     pub fn hear(&mut self, data: &str, published_at: Time, now: Time) {
         let reported = self.twin.apply_report(data, published_at, now);
@@ -52,6 +110,7 @@ impl Dialogue {
     ///     details: serde_json::from_str(r#"{"id":"1","coreid":"d","published_at":0,"source":"s"}"#).unwrap(),
     ///     plan: Plan::Due { framing: Framing::Plain, budget: 511 },
     ///     report: false,
+    ///     way: Default::default(),
     /// };
     /// let said = dialogue.say(&entry, now);
     /// assert_eq!((said.reply.as_str(), said.live), (r#"p{"v":1,"d":{"interval":60}}"#, true));

@@ -2,8 +2,9 @@
 //! (DESIGN.md, "The reply").
 //!
 //! Only whole items go in. `v` is there if `d` is complete, `more` if something that fits a reply was left
-//! for the next one; the exception is in [`crate::twin`]. An item that would not fit even alone is no reason for either: a device that asks again
-//! because of `more` would do so for ever.
+//! for the next one; the exception is in [`crate::twin`]. An item that would not fit even alone is no reason for
+//! either: a device that asks again because of `more` would do so for ever. Nor is one that the device has reported
+//! and that is merely in doubt while `v` is held back: it waits for the `v`.
 //!
 //! # Who goes first
 //!
@@ -14,7 +15,8 @@
 
 use crate::clock::Time;
 use crate::commands::{Queue, alone};
-use crate::reply::{Framing, Reply, TooLarge};
+use crate::home::Room;
+use crate::reply::{FRAME_HEADER, Framing, Reply, TooLarge};
 use crate::template::RenderError;
 use crate::twin::{Carried, Item, Path, Tree, Twin};
 
@@ -66,7 +68,11 @@ impl Due {
 /// assert_eq!(due.text, r#"{"v":1,"d":{"interval":60}}"#);
 /// ```
 pub fn compose(twin: &Twin, queue: &Queue, framing: Framing, budget: usize, now: Time) -> Option<Due> {
-    largest(twin, queue, budget, now, |text| Reply::within(text.to_owned(), framing, budget).is_ok())
+    let most = match framing {
+        Framing::Plain => budget,
+        Framing::Framed => budget.saturating_sub(FRAME_HEADER),
+    };
+    largest(twin, queue, most, now, |text| Reply::within(text.to_owned(), framing, budget).is_ok())
 }
 
 /// What is due inside a rendered reply: `render` is called with the text for `FIELDHOOK_DUE`, which is empty
@@ -96,10 +102,10 @@ pub fn compose_into(
     Ok((with, told.then_some(due)))
 }
 
-/// Whether a reply can carry an item of the delta, alone if need be.
-pub fn deliverable(twin: &Twin, item: &Item, framing: Framing, budget: usize) -> bool {
+/// Whether replies of this room can carry an item of the delta, alone if need be.
+pub fn deliverable(twin: &Twin, item: &Item, room: Option<Room>) -> bool {
     let alone = leaf_alone(twin.desired_version(), item);
-    alone.into_iter().all(|text| Reply::within(text, framing, budget).is_ok())
+    room.is_some_and(|room| alone.iter().all(|text| room.carries(text)))
 }
 
 /// An item must fit both as all there is and as a part: which of them it is changes with the others.
@@ -113,10 +119,12 @@ fn leaf_alone(version: u64, item: &Item) -> [String; 2] {
 /// The fullest text that `fits`, found by halving: what a text takes once it is rendered and cut into parts
 /// is for `fits` to know.
 fn largest(twin: &Twin, queue: &Queue, most: usize, now: Time, fits: impl Fn(&str) -> bool) -> Option<Due> {
-    let items = twin.due();
     let commands: Vec<(u64, String)> =
         queue.due(now).into_iter().map(|command| (command.id, command.reply_text())).collect();
     let says_version = twin.may_say_version(now);
+    let mut items = twin.due();
+    // Only a `v` settles these. Said without one, and `more` behind it, they would answer every event until then.
+    items.retain(|item| says_version || !item.said);
     let draft = |limit| {
         let version = twin.desired_version();
         Draft { limit, version, says_version, ..Draft::default() }.fill(&items, &commands, queue.twin_first)

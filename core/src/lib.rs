@@ -5,8 +5,8 @@
 //! the [`log`] says what its device's object is asked to commit. What is refused goes to [`quarantine`] with
 //! a code from [`problem`].
 //!
-//! The other direction: an application writes a device's [`twin`] and its [`commands`]; what of them one reply
-//! carries is decided in [`due`].
+//! The other direction: an application writes a device's [`twin`] and its [`commands`]; whom they are told is decided
+//! in [`home`], and what of them one reply carries in [`due`].
 //!
 //! Nothing here does I/O or looks at a clock: the Worker (`src/`) performs what is decided here.
 
@@ -19,6 +19,7 @@ pub mod due;
 pub mod event;
 pub mod fleet;
 pub mod history;
+pub mod home;
 pub mod ingest;
 pub mod json;
 pub mod log;

@@ -6,6 +6,7 @@
 use crate::clock::Time;
 use crate::event::{DedupKey, Event};
 use crate::fleet::outbox::Membership;
+use crate::home::{Home, Way};
 use crate::json;
 use crate::problem::{Code, Problem};
 use crate::reply::Framing;
@@ -31,6 +32,9 @@ pub struct Entry {
     /// The device reports its state with this event.
     #[serde(default, skip_serializing_if = "is_false")]
     pub report: bool,
+    /// What is to be known of the source it came through.
+    #[serde(default)]
+    pub way: Way,
 }
 
 /// How the reply to an event comes about.
@@ -47,6 +51,9 @@ pub enum Plan {
 
 /// Stands in a row for a reply that is composed anew for each repeat.
 pub const LIVE: &str = "!";
+/// Stands in a row for the reply to an event that did not come by the device's own way in: should the same one come by
+/// it too, it is heard and told then.
+pub const UNHEARD: &str = "?";
 
 /// The object's answer, an outcome for each entry in order.
 #[derive(Debug, Serialize, Deserialize)]
@@ -128,13 +135,19 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl Entry {
+    /// Whether it takes part in the dialogue of a device.
+    pub fn is_admitted(&self, device: &DeviceState) -> bool {
+        Home::admits(device.home.as_ref(), &self.details.source, self.way)
+    }
+
     /// The row of an event. No plan says that the rendered reply was too large.
-    pub fn new(event: Event, plan: Option<Plan>, report: bool) -> Self {
+    pub fn new(event: Event, plan: Option<Plan>, report: bool, way: Way) -> Self {
         Entry {
             key: event.key.as_str().to_owned(),
             event: event.name.as_str().to_owned(),
             data: event.data,
             report,
+            way,
             details: Details {
                 id: event.id,
                 coreid: event.device.as_str().to_owned(),
@@ -248,11 +261,15 @@ pub struct DeviceState {
     /// Where its log goes.
     #[serde(default)]
     pub member: Option<Membership>,
+    /// Whose its twin and commands are.
+    #[serde(default)]
+    pub home: Option<Home>,
 }
 
 impl DeviceState {
     /// The state after an event; the caller stores it if it is another one.
-    pub fn after(&self, device: &str, at: Time, details: &Details) -> Self {
+    pub fn after(&self, device: &str, at: Time, entry: &Entry) -> Self {
+        let details = &entry.details;
         let newer = |new: &Option<String>, old: &Option<String>| new.clone().or_else(|| old.clone());
         DeviceState {
             device: device.to_owned(),
@@ -260,6 +277,7 @@ impl DeviceState {
             product_id: newer(&details.product_id, &self.product_id),
             fw_version: newer(&details.fw_version, &self.fw_version),
             userid: newer(&details.userid, &self.userid),
+            home: Some(Home::after(self.home.as_ref(), &details.source, entry.way)),
             ..self.clone()
         }
     }
@@ -284,6 +302,7 @@ impl DeviceState {
             product_id: Option<&'a str>,
             firmware_version: Option<&'a str>,
             userid: Option<&'a str>,
+            home: Option<&'a str>,
             events: u64,
             oldest_seq: Option<u64>,
             newest_seq: u64,
@@ -300,6 +319,7 @@ impl DeviceState {
             product_id: self.product_id.as_deref(),
             firmware_version: self.fw_version.as_deref(),
             userid: self.userid.as_deref(),
+            home: self.home.as_ref().map(|home| home.source.as_str()),
             events: newest_seq,
             oldest_seq,
             newest_seq,

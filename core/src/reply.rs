@@ -17,7 +17,7 @@ pub const RENDERED_BUDGET_MAX: usize = 102_399;
 /// The most parts of a framed reply: index and count are one base-36 digit each.
 pub const FRAMED_PARTS_MAX: usize = 35;
 /// `~`, two characters of tag, index, count, `|`.
-const FRAME_HEADER: usize = 6;
+pub(crate) const FRAME_HEADER: usize = 6;
 
 /// How a reply is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use crate::definition::{Properties, bad, document};
 use crate::dialogue::REPORT_EVENT;
 use crate::event::{Event, EventName};
+use crate::home::{Room, Way};
 use crate::log::Plan;
 use crate::problem::Result;
 use crate::proof::token::TokenHash;
@@ -106,9 +107,31 @@ fn hash_or_keep(token: &str, before: Option<&Definition>) -> Result<String> {
 pub struct Source {
     pub tokens: Vec<TokenHash>,
     pub report_events: Vec<String>,
-    template: Option<(Document, Box<RawValue>)>,
+    template: Option<Response>,
     reply_budget: Option<usize>,
     reply_framing: Option<Framing>,
+}
+
+/// A response template.
+#[derive(Debug)]
+struct Response {
+    document: Document,
+    text: Box<RawValue>,
+    /// How many bytes there are at least around what is due; `None` if there is no place for that.
+    around: Option<usize>,
+}
+
+impl Response {
+    fn compile(text: &RawValue) -> Result<Self> {
+        let document = document("responseTemplate", text)?;
+        let around = document.mentions(DUE_VARIABLE).then(|| {
+            let due = "{}";
+            let variables = Variables::new(Parts::default()).with(DUE_VARIABLE, due);
+            let least = document.render(&Context::new(&variables, &Fields::default()), RENDERED_BUDGET_MAX);
+            least.map_or(RENDERED_BUDGET_MAX, |text| text.len().saturating_sub(due.len()))
+        });
+        Ok(Response { document, text: text.to_owned(), around })
+    }
 }
 
 impl Source {
@@ -120,11 +143,7 @@ impl Source {
         Ok(Source {
             tokens: definition.token_hashes.iter().map(hash).collect::<Result<_>>()?,
             report_events: definition.report_events.clone(),
-            template: definition
-                .response_template
-                .as_ref()
-                .map(|value| document("responseTemplate", value).map(|document| (document, value.clone())))
-                .transpose()?,
+            template: definition.response_template.as_deref().map(Response::compile).transpose()?,
             reply_budget: definition.reply_budget,
             reply_framing: definition.reply_framing,
         })
@@ -136,15 +155,14 @@ impl Source {
     /// # Errors
     /// [`TooLarge`], where that can be told without knowing what is due.
     pub fn plan(&self, settings: &Settings, event: &Event) -> std::result::Result<Plan, TooLarge> {
-        let framing = self.reply_framing.unwrap_or(settings.reply_framing);
+        let framing = self.framing(settings);
         let has_twin = event.device.is_device();
         match &self.template {
-            Some((document, template)) if has_twin && document.mentions(DUE_VARIABLE) => {
-                let budget = self.reply_budget.unwrap_or(RENDERED_BUDGET);
-                Ok(Plan::Template { template: template.clone(), framing, budget })
+            Some(Response { text, around: Some(_), .. }) if has_twin => {
+                Ok(Plan::Template { template: text.clone(), framing, budget: self.rendered_budget() })
             }
-            Some((document, _)) => {
-                let budget = self.reply_budget.unwrap_or(RENDERED_BUDGET);
+            Some(Response { document, .. }) => {
+                let budget = self.rendered_budget();
                 let text = with_context(event, |context| document.render(context, budget));
                 let reply = Reply::within(text.map_err(|_| TooLarge)?, framing, budget)?;
                 Ok(Plan::Said(reply.to_stored()))
@@ -152,6 +170,26 @@ impl Source {
             None if has_twin => Ok(Plan::Due { framing, budget: settings.reply_budget }),
             None => Ok(Plan::Said(String::new())),
         }
+    }
+
+    /// What the objects of the devices that are heard through it need to know of it.
+    pub fn way(&self, settings: &Settings) -> Way {
+        let framing = self.framing(settings);
+        let room = match &self.template {
+            Some(Response { around, .. }) => {
+                around.map(|around| Room { framing, budget: self.rendered_budget(), around })
+            }
+            None => Some(Room::new(framing, settings.reply_budget)),
+        };
+        Way { guarded: !self.tokens.is_empty(), room }
+    }
+
+    fn framing(&self, settings: &Settings) -> Framing {
+        self.reply_framing.unwrap_or(settings.reply_framing)
+    }
+
+    fn rendered_budget(&self) -> usize {
+        self.reply_budget.unwrap_or(RENDERED_BUDGET)
     }
 
     /// Whether a device reports by events of this name.
@@ -242,5 +280,23 @@ mod tests {
         let again = Definition::read(stored.show("a").as_bytes(), Some(&stored)).unwrap();
         assert_eq!(again.show("a"), stored.show("a"));
         assert!(Source::compile(&stored).is_ok());
+    }
+
+    #[test]
+    fn its_way_says_whether_it_is_guarded_and_what_room_there_is() {
+        let settings = Settings::read(|_| None).unwrap();
+        let way = |text: &str| Source::compile(&read(text).unwrap()).unwrap().way(&settings);
+        let plain = Room::new(Framing::Plain, 511);
+        let rendered = |around| Some(Room { around, ..Room::new(Framing::Plain, RENDERED_BUDGET) });
+        assert_eq!(way("{}"), Way { guarded: false, room: Some(plain) });
+        assert_eq!(way(r#"{"tokens":["t"]}"#), Way { guarded: true, room: Some(plain) });
+        // The budget of a source is that of its template.
+        let framed = way(r#"{"replyFraming":"framed","replyBudget":2000}"#);
+        assert_eq!(framed.room, Some(Room::new(Framing::Framed, 511)));
+        assert_eq!(way(r#"{"responseTemplate":"hello"}"#).room, None);
+        assert_eq!(way(r#"{"responseTemplate":"[{{{FIELDHOOK_DUE}}}]"}"#).room, rendered(2));
+        let section =
+            r#"{"responseTemplate":"{{x}}{{#FIELDHOOK_DUE}}<{{{FIELDHOOK_DUE}}}>{{/FIELDHOOK_DUE}}"}"#;
+        assert_eq!(way(section).room, rendered(2));
     }
 }

@@ -5,6 +5,7 @@
 use fieldhook_core::clock::Time;
 use fieldhook_core::commands::{FINISHED_MAX, Queue, Request, SEND_GAP, SENDS_MAX, State, WAITING_MAX};
 use fieldhook_core::due;
+use fieldhook_core::home::Room;
 use fieldhook_core::problem::Code;
 use fieldhook_core::reply::Framing;
 use fieldhook_core::twin::Twin;
@@ -156,21 +157,46 @@ fn a_replaced_queue_is_cancelled_and_its_ids_do_not_come_back() {
 }
 
 #[test]
+fn what_the_replies_to_a_device_have_no_room_for_is_shown_as_long_as_it_waits() {
+    let mut queue = Queue::default();
+    create(&mut queue, r#"{"name":"a","args":"0123456789"}"#, at(0));
+    let alone = r#"{"c":[{"id":1,"n":"a","a":"0123456789"}],"more":1}"#.len();
+    let plain = |budget| Room::new(Framing::Plain, budget);
+    let rooms = [
+        (Some(plain(alone)), false),
+        (Some(plain(alone - 1)), true),
+        (Some(Room::new(Framing::Framed, alone)), true),
+        (Some(Room::new(Framing::Framed, alone + 6)), false),
+        (Some(Room { around: 10, ..plain(alone + 9) }), true),
+        (Some(Room { around: 10, ..plain(alone + 10) }), false),
+        (None, true),
+    ];
+    let mark = r#""undeliverable":true"#;
+    for (room, marked) in rooms {
+        assert_eq!(queue.get(1).unwrap().show(room, at(1)).contains(mark), marked, "{room:?}");
+        assert_eq!(queue.list(0, 9, room, at(1)).contains(mark), marked, "{room:?}");
+    }
+    queue.cancel(1, at(2)).unwrap();
+    assert!(!queue.get(1).unwrap().show(None, at(2)).contains(mark), "nothing is left to deliver");
+}
+
+#[test]
 fn the_list_has_pages() {
     let mut queue = Queue::default();
+    let room = Some(Room::new(Framing::Plain, BUDGET));
     create(&mut queue, r#"{"name":"a","args":{"t":1.50},"ttl":60}"#, at(0));
     create(&mut queue, r#"{"name":"b"}"#, at(0));
     send(&mut queue, at(0));
     queue.ack(&[1], at(1_000));
     assert_eq!(
-        queue.list(0, 1, at(1_000)),
+        queue.list(0, 1, room, at(1_000)),
         concat!(
             r#"{"commands":[{"id":1,"name":"a","args":{"t":1.50},"state":"acked","ttl":60,"#,
             r#""created_at":"2023-11-14T22:13:20.000Z","expires_at":"2023-11-14T22:14:20.000Z","sends":1,"#,
             r#""sent_at":"2023-11-14T22:13:20.000Z","finished_at":"2023-11-14T22:13:21.000Z"}],"next":"1"}"#
         )
     );
-    assert!(queue.list(1, 100, at(1_000)).ends_with(r#""next":null}"#));
+    assert!(queue.list(1, 100, room, at(1_000)).ends_with(r#""next":null}"#));
 }
 
 #[derive(Debug, Clone)]

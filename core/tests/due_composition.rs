@@ -5,6 +5,7 @@
 use fieldhook_core::clock::Time;
 use fieldhook_core::commands::{Queue, Request};
 use fieldhook_core::due::{self, Due};
+use fieldhook_core::home::Room;
 use fieldhook_core::reply::{Framing, Reply, TooLarge};
 use fieldhook_core::template::{Context, Document, Fields, Parts, Variables};
 use fieldhook_core::twin::Twin;
@@ -64,6 +65,18 @@ fn framing_counts_inside_the_budget() {
 }
 
 #[test]
+fn what_is_listed_as_undeliverable_is_not_told_framed_or_plain() {
+    let desired = twin(&json!({ "a": "x".repeat(100) }));
+    // It has room with its version, but not as a part with `more`.
+    let whole = plain(&desired, &Queue::default(), at(0)).unwrap().text.len();
+    for (framing, budget) in [(Framing::Plain, whole), (Framing::Framed, whole + 6)] {
+        let room = Some(Room::new(framing, budget));
+        assert!(!due::deliverable(&desired, &desired.due()[0], room), "{framing:?}");
+        assert_eq!(due::compose(&desired, &Queue::default(), framing, budget, at(0)), None, "{framing:?}");
+    }
+}
+
+#[test]
 fn a_leaf_that_fits_no_reply_is_skipped_and_listed() {
     let mut twin = twin(&json!({ "blob": { "a/b": "x".repeat(600) }, "t": 1 }));
     let mut queue = Queue::default();
@@ -72,8 +85,10 @@ fn a_leaf_that_fits_no_reply_is_skipped_and_listed() {
     due.mark_sent(&mut twin, &mut queue, at(0));
     twin.apply_report(r#"{"t":1,"_v":1}"#, at(1), at(1));
     assert!(plain(&twin, &queue, at(2)).is_none());
-    let shown: Value =
-        serde_json::from_str(&twin.show(|item| due::deliverable(&twin, item, Framing::Plain, 511))).unwrap();
+    let shown: Value = serde_json::from_str(
+        &twin.show(|item| due::deliverable(&twin, item, Some(Room::new(Framing::Plain, 511)))),
+    )
+    .unwrap();
     assert_eq!(shown["undeliverable"], json!(["/blob/a~1b"]));
     // A larger reply can carry it, although the device has said that it has applied its version.
     let large = due::compose(&twin, &queue, Framing::Plain, 5_119, at(2)).unwrap();
@@ -128,6 +143,47 @@ fn deletions_that_do_not_fit_one_reply_are_confirmed_all_the_same() {
     }
     assert_eq!(told, keys.into_iter().collect());
     assert_eq!(v, twin.desired_version());
+}
+
+#[test]
+fn what_the_device_has_reported_already_waits_for_the_version_and_costs_no_reply() {
+    let long = |c: &str| c.repeat(300);
+    let (mut twin, mut queue) = (twin(&json!({ "a": long("a"), "b": long("b"), "c": 1 })), Queue::default());
+    let said = |twin: &mut Twin, queue: &mut Queue, now| {
+        let due = plain(twin, queue, now)?;
+        due.mark_sent(twin, queue, now);
+        Some(due.text)
+    };
+    // Both do not fit, so that a reply without `v` is on its way when `a` is written again.
+    let first = said(&mut twin, &mut queue, at(0)).unwrap();
+    assert_eq!(first, format!(r#"{{"d":{{"a":"{}","c":1}},"more":1}}"#, long("a")));
+    twin.apply_report(&json!({ "a": long("a"), "_v": 0 }).to_string(), at(1_000), at(1_000));
+    twin.patch_desired(r#"{"a":1,"b":null,"c":null}"#, None, at(2_000)).unwrap();
+    // What differs is told at once, as is a deletion that was never told; `v` is still to come.
+    let second = said(&mut twin, &mut queue, at(3_000)).unwrap();
+    assert_eq!(second, r#"{"d":{"a":1,"c":null},"more":1}"#);
+    // Of the deletion nothing was heard: it may not have arrived.
+    let mut quiet = twin.clone();
+    quiet.apply_report(r#"{"a":1,"_v":0}"#, at(4_000), at(4_000));
+    assert_eq!(plain(&quiet, &queue, at(5_000)).unwrap().text, r#"{"d":{"c":null},"more":1}"#);
+    twin.apply_report(r#"{"a":1,"c":null,"_v":0}"#, at(4_000), at(4_000));
+    assert_eq!(twin.delta(), r#"{"a":1,"c":null}"#, "the first reply may still arrive and undo it");
+    for second in 5..60 {
+        assert_eq!(said(&mut twin, &mut queue, at(second * 1_000)), None, "at {second} s");
+    }
+    // Nor does a command bring it along.
+    queue.create(Request::read(r#"{"name":"n"}"#).unwrap(), Framing::Plain, 511, at(5_000)).unwrap();
+    let third = said(&mut twin, &mut queue, at(5_000)).unwrap();
+    assert_eq!(third, r#"{"c":[{"id":1,"n":"n"}]}"#);
+    queue.ack(&[1], at(6_000));
+    // A device that lost it after all says so, and is told at once.
+    let mut lost = twin.clone();
+    lost.apply_report(r#"{"a":"old","c":1}"#, at(6_000), at(6_000));
+    let again = plain(&lost, &queue, at(7_000)).unwrap();
+    assert_eq!(again.text, r#"{"d":{"a":1,"c":null},"more":1}"#);
+    // The reply of 3 s is no longer on its way: with the version all of it goes out.
+    let versioned = plain(&twin, &queue, at(64_000)).unwrap();
+    assert_eq!(versioned.text, r#"{"v":2,"d":{"a":1,"c":null}}"#);
 }
 
 #[test]
@@ -215,7 +271,7 @@ proptest! {
         let deliverable: BTreeSet<String> = twin
             .due()
             .iter()
-            .filter(|item| due::deliverable(&twin, item, framing, budget))
+            .filter(|item| due::deliverable(&twin, item, Some(Room::new(framing, budget))))
             .map(|item| item.pointer())
             .collect();
         let mut seen = BTreeSet::new();

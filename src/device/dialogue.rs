@@ -6,7 +6,10 @@ use crate::isolate;
 use fieldhook_core::commands::{Queue, Request};
 use fieldhook_core::dialogue::Dialogue;
 use fieldhook_core::due::deliverable;
+use fieldhook_core::home::{Home, Room};
+use fieldhook_core::log::DeviceState;
 use fieldhook_core::problem::{Code, Problem, Result};
+use fieldhook_core::settings::Settings;
 use fieldhook_core::twin::Twin;
 use std::rc::Rc;
 
@@ -23,6 +26,11 @@ pub(super) fn write(dialogue: &Dialogue) -> Result<(String, String)> {
     Ok((dialogue.twin.to_stored()?, dialogue.queue.to_stored()?))
 }
 
+/// The room in the replies to the device: what does not fit there is shown as undeliverable.
+fn room(device: &DeviceState, settings: &Settings) -> Option<Room> {
+    Home::room(device.home.as_ref(), settings)
+}
+
 /// `read`, `patch` or `put`; `if_match` is below zero where the caller gave no version. Answers the desired
 /// version, a space, and the twin as it is shown.
 pub(super) fn twin(
@@ -34,20 +42,20 @@ pub(super) fn twin(
 ) -> Result<String> {
     let if_match = (if_match >= 0.0).then_some(if_match as u64);
     let settings = object.settings()?;
-    let show = |twin: &Twin| {
-        let can_carry = |item: &_| deliverable(twin, item, settings.reply_framing, settings.reply_budget);
-        format!("{} {}", twin.desired_version(), twin.show(can_carry))
+    let show = |loaded: &Loaded| {
+        let (twin, room) = (&loaded.dialogue.twin, room(&loaded.device, &settings));
+        format!("{} {}", twin.desired_version(), twin.show(|item| deliverable(twin, item, room)))
     };
     let now = isolate::now();
     match operation {
-        "read" => Ok(show(&known(object)?.dialogue.twin)),
-        "patch" => change(object, device, |dialogue| {
-            dialogue.twin.patch_desired(body, if_match, now)?;
-            Ok(show(&dialogue.twin))
+        "read" => Ok(show(&known(object)?)),
+        "patch" => change(object, device, |loaded| {
+            loaded.dialogue.twin.patch_desired(body, if_match, now)?;
+            Ok(show(loaded))
         }),
-        "put" => change(object, device, |dialogue| {
-            dialogue.twin.put_desired(body, if_match, now)?;
-            Ok(show(&dialogue.twin))
+        "put" => change(object, device, |loaded| {
+            loaded.dialogue.twin.put_desired(body, if_match, now)?;
+            Ok(show(loaded))
         }),
         _ => Err(Problem::new(Code::Internal, "no such operation")),
     }
@@ -56,37 +64,44 @@ pub(super) fn twin(
 /// `list` (body: `after limit`), `create`, `replace`, `cancel` (body: an id) or `clear`.
 pub(super) fn commands(object: &Rc<Inner>, device: &str, operation: &str, body: &str) -> Result<String> {
     let settings = object.settings()?;
-    let (framing, budget, now) = (settings.reply_framing, settings.reply_budget, isolate::now());
+    let (budget, now) = (settings.reply_budget, isolate::now());
+    // Whatever a template may have room for: a command is short enough for a reply of its own.
+    let framing = |room: Option<Room>| room.map_or(settings.reply_framing, |room| room.framing);
     let number = |text: &str| text.parse::<u64>().unwrap_or(0);
     match operation {
         "list" => {
             let (after, limit) = body.split_once(' ').unwrap_or(("0", "100"));
             let limit = usize::try_from(number(limit)).unwrap_or(usize::MAX);
-            Ok(known(object)?.dialogue.queue.list(number(after), limit, now))
+            let loaded = known(object)?;
+            Ok(loaded.dialogue.queue.list(number(after), limit, room(&loaded.device, &settings), now))
         }
         "create" => {
             let request = Request::read(body)?;
-            change(object, device, |dialogue| {
-                let id = dialogue.queue.create(request, framing, budget, now)?;
-                Ok(dialogue.queue.get(id)?.show(now))
+            change(object, device, |Loaded { device, dialogue, .. }| {
+                let room = room(device, &settings);
+                let id = dialogue.queue.create(request, framing(room), budget, now)?;
+                Ok(dialogue.queue.get(id)?.show(room, now))
             })
         }
         "replace" => {
             let requests = Request::read_all(body)?;
-            change(object, device, |dialogue| {
-                let ids = dialogue.queue.replace(requests, framing, budget, now)?;
+            change(object, device, |Loaded { device, dialogue, .. }| {
+                let room = room(device, &settings);
+                let ids = dialogue.queue.replace(requests, framing(room), budget, now)?;
                 let before = ids.first().map_or(0, |id| id.saturating_sub(1));
-                Ok(dialogue.queue.list(before, ids.len(), now))
+                Ok(dialogue.queue.list(before, ids.len(), room, now))
             })
         }
         "cancel" => {
             known(object)?;
-            change(object, device, |dialogue| Ok(dialogue.queue.cancel(number(body), now)?.show(now)))
+            change(object, device, |Loaded { device, dialogue, .. }| {
+                Ok(dialogue.queue.cancel(number(body), now)?.show(room(device, &settings), now))
+            })
         }
         "clear" => {
             known(object)?;
-            change(object, device, |dialogue| {
-                Ok(format!(r#"{{"ok":true,"cancelled":{}}}"#, dialogue.queue.cancel_all(now)))
+            change(object, device, |loaded| {
+                Ok(format!(r#"{{"ok":true,"cancelled":{}}}"#, loaded.dialogue.queue.cancel_all(now)))
             })
         }
         _ => Err(Problem::new(Code::Internal, "no such operation")),
@@ -103,11 +118,11 @@ fn known(object: &Inner) -> Result<Loaded> {
 fn change(
     object: &Rc<Inner>,
     device: &str,
-    change: impl FnOnce(&mut Dialogue) -> Result<String>,
+    change: impl FnOnce(&mut Loaded) -> Result<String>,
 ) -> Result<String> {
     let mut loaded = object.open()?;
     let before = loaded.device.clone();
-    let answer = change(&mut loaded.dialogue)?;
+    let answer = change(&mut loaded)?;
     loaded.spoke = true;
     loaded.device.device = device.to_owned();
     let is_new = before.born.is_none();

@@ -13,9 +13,9 @@ mod series;
 use crate::isolate;
 use crate::sqlite::{self, Schema, Value, integer};
 use fieldhook_core::clock::Time;
-use fieldhook_core::dialogue::Dialogue;
+use fieldhook_core::dialogue::{Dialogue, Said, Turn};
 use fieldhook_core::fleet::append::Sent;
-use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, LIVE, Outcome, Row};
+use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, Outcome, Row};
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
 use fieldhook_core::retention::{is_armed, is_due};
 use fieldhook_core::settings::Settings;
@@ -58,6 +58,17 @@ struct Loaded {
     spoke: bool,
     /// Events that this turn has written.
     fresh: Vec<Sent>,
+}
+
+impl Loaded {
+    /// Takes what a turn has changed as what is known; it is to be written.
+    fn after(&mut self, turn: Turn) -> Said {
+        if let Some(dialogue) = turn.dialogue {
+            self.dialogue = dialogue;
+            self.spoke = true;
+        }
+        turn.said
+    }
 }
 
 #[wasm_bindgen]
@@ -193,14 +204,11 @@ impl Inner {
     fn commit(&self, loaded: &mut Loaded, accept: &Accept, entry: &Entry) -> Result<Outcome> {
         #[cfg(feature = "inject")]
         crate::inject::on_event(&entry.event);
-        // Said to a copy first: if the event turns out to be known, none of it was heard or said.
-        let mut dialogue = loaded.dialogue.clone();
-        if entry.report {
-            dialogue.hear(&entry.data, entry.details.published_at, accept.at);
-        }
-        let said = dialogue.say(entry, accept.at);
+        // If the event turns out to be known, none of this was heard or said.
+        let admitted = entry.is_admitted(&loaded.device);
+        let turn = loaded.dialogue.answer(entry, admitted, accept.at);
         let mut details = entry.details.clone();
-        details.reply_too_large |= said.too_large;
+        details.reply_too_large |= turn.said.too_large;
         let details = serde_json::to_string(&details)
             .map_err(|_| Problem::new(Code::Internal, "the event cannot be written"))?;
         let seq = loaded.next_seq;
@@ -211,16 +219,13 @@ impl Inner {
             entry.event.as_str().into(),
             entry.data.as_str().into(),
             details.as_str().into(),
-            if said.live { LIVE.into() } else { said.reply.as_str().into() },
+            turn.kept().into(),
         ];
         if sqlite::run(&self.sql, schema::INSERT, values)? > 0 {
             loaded.next_seq = seq + 1;
             loaded.last_heard = Some(accept.at);
-            loaded.device = loaded.device.after(&accept.device, accept.at, &entry.details);
-            if entry.report || said.live {
-                loaded.dialogue = dialogue;
-                loaded.spoke = true;
-            }
+            loaded.device = loaded.device.after(&accept.device, accept.at, entry);
+            let said = loaded.after(turn);
             if let Ok(details) = RawValue::from_string(details) {
                 loaded.fresh.push(Sent {
                     seq,
@@ -235,14 +240,10 @@ impl Inner {
             return Ok(Outcome::New { seq, reply: said.reply, live: said.live });
         }
         let row = sqlite::first(&self.sql, schema::REPLY_OF, vec![entry.key.as_str().into()])?;
-        let reply = row.map(|mut columns| columns.text()).unwrap_or_default();
-        if reply != LIVE {
-            return Ok(Outcome::Duplicate { reply, live: false });
-        }
-        // A reply with twin or commands in it is not repeated: what is due now is said.
-        let said = loaded.dialogue.say(entry, accept.at);
-        loaded.spoke |= said.live;
-        Ok(Outcome::Duplicate { reply: said.reply, live: true })
+        let kept = row.map(|mut columns| columns.text()).unwrap_or_default();
+        let turn = loaded.dialogue.repeat(entry, admitted, kept, accept.at);
+        let said = loaded.after(turn);
+        Ok(Outcome::Duplicate { reply: said.reply, live: said.live })
     }
 
     /// Reads what the next event needs to know. The tables must be there.

@@ -64,8 +64,9 @@ fn sort(ingress: &Ingress<'_>, items: Vec<Item>) -> (Groups, RefusedItems) {
         };
         let device = event.device.clone();
         let event = transform::apply_first(&ingress.snapshot.transforms, event);
-        let report = ingress.snapshot.source(&ingress.source).is_report(&event);
-        let entry = Entry::new(event, Some(Plan::Said(String::new())), report);
+        let source = ingress.snapshot.source(&ingress.source);
+        let (report, way) = (source.is_report(&event), source.way(&ingress.settings));
+        let entry = Entry::new(event, Some(Plan::Said(String::new())), report, way);
         match groups.iter_mut().find(|(known, _)| *known == device) {
             Some((_, entries)) => entries.push(entry),
             None => groups.push((device, vec![entry])),

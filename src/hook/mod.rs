@@ -126,7 +126,7 @@ impl Ingress<'_> {
         let event = transform::apply_first(&self.snapshot.transforms, event);
         let source = self.snapshot.source(&self.source);
         let (plan, report) = (source.plan(&self.settings, &event), source.is_report(&event));
-        let entry = Entry::new(event, plan.ok(), report);
+        let entry = Entry::new(event, plan.ok(), report, source.way(&self.settings));
         let outcome = self.commit(&device, vec![entry]).await?.into_iter().next();
         let outcome = outcome.ok_or_else(|| Problem::new(Code::CommitFailed, "the log gave no outcome"))?;
         let (stored, live) = outcome.reply();

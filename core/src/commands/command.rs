@@ -1,8 +1,9 @@
 //! One command: what it is, and in which state it is at a given time.
 
-use super::{SEND_GAP, SENDS_MAX};
+use super::{SEND_GAP, SENDS_MAX, alone};
 use crate::canonical::{Json, quoted};
 use crate::clock::Time;
+use crate::home::Room;
 use serde::{Deserialize, Serialize};
 
 /// A command of a device.
@@ -131,13 +132,15 @@ impl Command {
         format!("{{\"id\":{},\"n\":{}{args}}}", self.id, quoted(&self.name))
     }
 
-    /// As `GET` shows it, JSON.
-    pub fn show(&self, now: Time) -> String {
-        serde_json::to_string(&self.shown(now)).unwrap_or_default()
+    /// As `GET` shows it, JSON. Where it waits and the replies to the device have no room for it, that is said: it
+    /// would wait until it expires, and what is behind it too.
+    pub fn show(&self, room: Option<Room>, now: Time) -> String {
+        serde_json::to_string(&self.shown(room, now)).unwrap_or_default()
     }
 
-    pub(super) fn shown(&self, now: Time) -> Shown<'_> {
+    pub(super) fn shown(&self, room: Option<Room>, now: Time) -> Shown<'_> {
         let (state, finished_at) = self.state(now);
+        let fits = || room.is_some_and(|room| room.carries(&alone(&self.reply_text())));
         Shown {
             id: self.id,
             name: &self.name,
@@ -149,6 +152,7 @@ impl Command {
             sends: self.sends,
             sent_at: self.sent_at.map(|at| at.to_string()),
             finished_at: finished_at.map(|at| at.to_string()),
+            undeliverable: state.is_waiting() && !fits(),
         }
     }
 }
@@ -168,4 +172,6 @@ pub(super) struct Shown<'a> {
     sent_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finished_at: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    undeliverable: bool,
 }

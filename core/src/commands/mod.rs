@@ -14,8 +14,9 @@ pub use command::{Command, State};
 pub use request::{ARGS_DEPTH_MAX, NAME_MAX, Request, TTL_DEFAULT, TTL_MAX};
 
 use crate::clock::Time;
+use crate::home::Room;
 use crate::problem::{Code, Problem, Result};
-use crate::reply::{Framing, Reply};
+use crate::reply::Framing;
 use serde::{Deserialize, Serialize};
 
 /// The most commands that wait for a device.
@@ -152,8 +153,8 @@ impl Queue {
     }
 
     /// A page of the list after the id `after`, JSON (DESIGN.md, "Shapes": a list). `next` is the id to go
-    /// on after, as text.
-    pub fn list(&self, after: u64, limit: usize, now: Time) -> String {
+    /// on after, as text. `room` is what the replies to the device have for it, as in [`Command::show`].
+    pub fn list(&self, after: u64, limit: usize, room: Option<Room>, now: Time) -> String {
         #[derive(Serialize)]
         struct Page<'a> {
             commands: Vec<command::Shown<'a>>,
@@ -163,7 +164,7 @@ impl Queue {
         let page: Vec<&Command> = rest.by_ref().take(limit).collect();
         let more = rest.next().is_some();
         let next = page.last().filter(|_| more).map(|command| command.id.to_string());
-        let commands = page.into_iter().map(|command| command.shown(now)).collect();
+        let commands = page.into_iter().map(|command| command.shown(room, now)).collect();
         serde_json::to_string(&Page { commands, next }).unwrap_or_default()
     }
 
@@ -189,14 +190,11 @@ impl Queue {
         now: Time,
     ) -> Result<Command> {
         let command = Command::new(id, request.name, request.args, now, request.ttl);
-        let text = alone(&command.reply_text());
-        match Reply::within(text, framing, budget) {
-            Ok(_) => Ok(command),
-            Err(_) => {
-                let why = format!("with its arguments the command fits no reply of {budget} bytes");
-                Err(Problem::field(Code::CommandTooLarge, "args", why))
-            }
+        if Room::new(framing, budget).carries(&alone(&command.reply_text())) {
+            return Ok(command);
         }
+        let why = format!("with its arguments the command fits no reply of {budget} bytes");
+        Err(Problem::field(Code::CommandTooLarge, "args", why))
     }
 
     fn push(&mut self, command: Command) {

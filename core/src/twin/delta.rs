@@ -25,6 +25,9 @@ pub struct Item {
     pub sent: Option<Time>,
     /// A key that is to be deleted.
     pub deletion: bool,
+    /// The device has said that it is so, but something older may still be on its way to it. Of a deletion: it lacks
+    /// the key, and has spoken of it, or of something beside it, since it was told.
+    pub said: bool,
 }
 
 /// What a reply carries, for [`Twin::mark_sent`].
@@ -138,12 +141,14 @@ impl Walk<'_> {
             What::Leaf(desired) => {
                 let differs = !matches!(reported, Some(Doc::Leaf(value)) if value.same(desired));
                 if news && (differs || doubted) {
-                    self.push(node, desired.text(), false);
+                    self.push(node, desired.text(), !differs);
                 }
             }
             What::Gone => {
                 if news || reported.is_some() {
-                    self.push(node, "null", true);
+                    let heard = self.path.first().and_then(|top| self.twin.heard.get(top)).copied();
+                    let since = node.sent.is_some_and(|sent| heard > Some(sent));
+                    self.push(node, "null", reported.is_none() && since);
                 }
             }
             What::Object => {
@@ -152,19 +157,20 @@ impl Walk<'_> {
                 let empty = self.items.len() == before && node.children.values().all(Node::is_gone);
                 let differs = !matches!(reported, Some(Doc::Object(_)));
                 if empty && news && (differs || doubted) {
-                    self.push(node, "{}", false);
+                    self.push(node, "{}", !differs);
                 }
             }
         }
     }
 
-    fn push(&mut self, node: &Node, value: &str, deletion: bool) {
+    fn push(&mut self, node: &Node, value: &str, said: bool) {
         self.items.push(Item {
             path: self.path.clone(),
             value: value.to_owned(),
             version: node.version,
             sent: node.sent,
-            deletion,
+            deletion: node.is_gone(),
+            said,
         });
     }
 }
