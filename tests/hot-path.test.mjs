@@ -205,7 +205,6 @@ for (const DEDUP_KV of ["on", "off"]) {
       assert.deepEqual(calls, {});
     });
 
-    // Last: an alarm of the first device's, 20 s after its first event, would be counted with the rest.
     test(`no event of a hundred takes more than ${NEW_EVENT_STATEMENTS_MAX} statements`, async () => {
       const coreid = await knownDevice("hundred");
       for (const n of numbers(1, 100)) {
