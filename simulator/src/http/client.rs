@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::request::Request;
-use super::response::{Progress, Response, read};
+use super::response::{Reader, Response};
 use super::tls;
 use crate::target::Target;
 use std::collections::HashMap;
@@ -22,6 +22,8 @@ use tokio_rustls::rustls::pki_types::ServerName;
 pub const LIMIT: Duration = Duration::from_secs(20);
 /// How many idle connections to one server are kept.
 const IDLE_MAX: usize = 256;
+/// How much of an answer is taken at once.
+const READ: usize = 16 * 1024;
 
 /// A client for many requests.
 pub struct Client {
@@ -117,15 +119,17 @@ async fn exchange(stream: &mut Stream, request: &[u8]) -> Result<Response, Failu
     let failed = |error: io::Error| Failure::exchanging(&error);
     stream.write_all(request).await.map_err(failed)?;
     stream.flush().await.map_err(failed)?;
-    let mut bytes = Vec::with_capacity(4096);
-    loop {
-        let closed = stream.read_buf(&mut bytes).await.map_err(failed)? == 0;
-        match read(&bytes, closed).map_err(Failure::BadAnswer)? {
-            Progress::Done(response) => return Ok(response),
-            Progress::More if closed => return Err(Failure::Reset),
-            Progress::More => {}
+    let mut reader = Reader::default();
+    let mut bytes = Vec::with_capacity(READ);
+    while stream.read_buf(&mut bytes).await.map_err(failed)? > 0 {
+        if let Some(response) = reader.read(&bytes).map_err(Failure::BadAnswer)? {
+            return Ok(response);
         }
+        bytes.clear();
+        // A server that never pauses must not keep timers and signals from being heard.
+        tokio::task::yield_now().await;
     }
+    reader.closed().ok_or(Failure::Reset)
 }
 
 /// A connection, plain or not.

@@ -40,3 +40,26 @@ impl Server {
         String::from_utf8(self.seen.join().unwrap()).unwrap()
     }
 }
+
+/// Answers every connection with `begins` and then `goes_on`, `times` over, and leaves it open. Its address.
+pub fn hostile(begins: &'static str, goes_on: String, times: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let goes_on = goes_on.clone();
+            std::thread::spawn(move || {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 4096]).and_then(|_| stream.write_all(begins.as_bytes()));
+                for _ in 0..times {
+                    if stream.write_all(goes_on.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+                // Until the other side hangs up.
+                while stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {}
+            });
+        }
+    });
+    format!("http://{address}/")
+}
