@@ -4,6 +4,7 @@ use crate::definition::Webhook;
 use crate::event::Event;
 use crate::http::failure::Failure;
 use crate::http::response::Response;
+use crate::printable::printable;
 use crate::render::{NoRequest, with_context};
 use crate::throttle::SLEEPING;
 use fieldhook_core::clock::Time;
@@ -175,7 +176,7 @@ pub fn shown_event(event: &Event) -> String {
 
 /// One event of a stream, its members in the documented order.
 fn line(name: &str, data: &str, published_at: Time, coreid: &str) -> String {
-    let text = |text: &str| Value::from(text).to_string();
+    let text = |text: &str| printable(&Value::from(text).to_string()).into_owned();
     let (name, data, coreid) = (text(name), text(data), text(coreid));
     let ttl = json!("60");
     format!(
@@ -227,6 +228,17 @@ mod tests {
             [sent.clone(), pair("hook-response/demo/kitchen/0", "ok")]
         );
         assert_eq!(published(&hook(""), &answered(204, "")), [sent]);
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_escaped() {
+        let controls: String = (0..=0x1f).chain(0x7f..=0x9f).filter_map(char::from_u32).collect();
+        let published = publications(&hook(""), &event(), "h", &[], &answered(200, &controls));
+        let line = shown(&published[1], Time::from_millis(0));
+        assert!(!line.contains(char::is_control), "{line:?}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["data"], controls, "the same JSON");
+        let event = Event { name: controls.clone(), data: controls.clone(), device: controls, ..event() };
+        assert!(!shown_event(&event).contains(char::is_control));
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod device;
 pub mod encoding;
 pub mod event;
 pub mod http;
+pub mod printable;
 pub mod render;
 pub mod table;
 pub mod target;

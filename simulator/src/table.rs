@@ -1,5 +1,6 @@
 //! The table at the end: labels left, numbers right.
 
+use crate::printable::printable;
 use std::fmt::Display;
 
 #[derive(Debug, Default)]
@@ -13,7 +14,7 @@ impl Table {
     }
 
     pub fn noted(&mut self, label: &str, value: impl Display, note: &str) -> &mut Self {
-        self.rows.push((label.to_owned(), value.to_string(), note.to_owned()));
+        self.rows.push((label.to_owned(), value.to_string(), printable(note).into_owned()));
         self
     }
 
@@ -21,6 +22,10 @@ impl Table {
     /// let mut table = simulator::table::Table::default();
     /// table.row("sent", 1200).noted("lost", 0, "acknowledged, and not in the log");
     /// assert_eq!(table.text(), "sent  1200\nlost     0  acknowledged, and not in the log\n");
+    ///
+    /// let mut table = simulator::table::Table::default();
+    /// table.noted("of these", 1, "an error in words of the server's: \u{9b}2J");
+    /// assert!(table.text().ends_with("server's: \\u009b2J\n"));
     /// ```
     pub fn text(&self) -> String {
         let width = |of: fn(&(String, String, String)) -> &String| {

@@ -12,6 +12,7 @@ use crate::chance::Chance;
 use crate::clock::{Clock, Millis, wall};
 use crate::event::{Event, new_id};
 use crate::http::client::Client;
+use crate::printable::printable;
 use crate::table::Table;
 use clap::Args;
 use hdrhistogram::Histogram;
@@ -163,7 +164,8 @@ impl Arguments {
     fn show(&self, measured: &Measured, elapsed: Duration) -> Result<(), Stop> {
         let to_output = self.json.as_deref().is_some_and(|path| path.as_os_str() == "-");
         if let Some(path) = &self.json {
-            let text = measured.json(self.rate, elapsed).to_string() + "\n";
+            let json = measured.json(self.rate, elapsed).to_string();
+            let text = format!("{}\n", printable(&json));
             if to_output {
                 written(&text)?;
             } else {

@@ -1,6 +1,7 @@
 //! What goes between a command and the one who runs it: the wish to end, results, and words by the way.
 
 use super::Stop;
+use crate::printable::printable;
 use std::io::{Write, stderr, stdout};
 
 /// Listens for the wish to end from when it is made: one that comes between two questions is not missed.
@@ -56,5 +57,5 @@ pub fn written(text: &str) -> Result<(), Stop> {
 
 /// Says something beside the result. Nothing is lost if nobody hears it.
 pub fn say(line: &str) {
-    let _ = writeln!(stderr().lock(), "{line}");
+    let _ = writeln!(stderr().lock(), "{}", printable(line));
 }
