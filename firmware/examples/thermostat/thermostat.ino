@@ -27,8 +27,7 @@
 // 3. Want something of it:
 //
 //    curl -X PATCH $URL/v1/devices/$DEVICE/twin -H "Authorization: Bearer $ADMIN" -d '{"target":22.5}'
-//    curl $URL/v1/devices/$DEVICE/commands -H "Authorization: Bearer $ADMIN"
-//      -d '{"name":"boost","args":{"minutes":10}}'
+//    curl $URL/v1/devices/$DEVICE/commands -H "Authorization: Bearer $ADMIN" -d '{"name":"boost","args":{"minutes":10}}'
 //
 //    The device hears of it with the reply to its next report, does it, and reports so at once.
 
