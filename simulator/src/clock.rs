@@ -1,6 +1,6 @@
 //! Time that can run faster: waits shrink, and what they are measured with agrees.
 //!
-//! Only pacing and throttling go by this clock. The 20 seconds a server has to answer are always real.
+//! Only pacing and throttling go by this clock. The time that a server has to answer is always real.
 
 use fieldhook_core::clock::Time;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

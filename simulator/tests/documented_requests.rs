@@ -10,6 +10,7 @@ use simulator::definition::Webhook;
 use simulator::event::Event;
 use simulator::http::client::{Client, LIMIT};
 use simulator::render::{Overrides, request};
+use std::time::Duration;
 use support::Server;
 
 const AGENT: &str = "User-Agent: ParticleBot/1.1 (https://docs.particle.io/webhooks)";
@@ -33,7 +34,7 @@ async fn sent(definition: &str, event: &Event) -> String {
     let authority = server.authority.clone();
     let hook = Webhook::parse(&definition.replace("{HOST}", &authority)).unwrap();
     let request = request(&hook, event, &Overrides::default()).unwrap();
-    assert_eq!(Client::new(LIMIT).send(&request).await.unwrap().status, 204);
+    assert_eq!(Client::new(Duration::from_millis(LIMIT)).send(&request).await.unwrap().status, 204);
     server.seen().replace(&authority, "{HOST}")
 }
 

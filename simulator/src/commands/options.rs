@@ -1,7 +1,9 @@
 //! Options that commands share: which webhook, which address, which proof.
 
 use super::Stop;
+use crate::clock::Millis;
 use crate::definition::{Webhook, fill_placeholders};
+use crate::http::client::LIMIT;
 use crate::render::Overrides;
 use clap::Args;
 use std::path::PathBuf;
@@ -28,8 +30,8 @@ pub struct HookOptions {
     #[arg(long)]
     pub allow_remote: bool,
     /// How long a server may take to answer, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub timeout: u64,
+    #[arg(long, value_name = "MS", default_value_t = LIMIT, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Millis,
 }
 
 impl HookOptions {
@@ -103,6 +105,21 @@ pub fn duration(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        hook: HookOptions,
+    }
+
+    #[test]
+    fn a_server_has_twenty_seconds_unless_the_user_says_otherwise() {
+        let limit = |arguments: &[&str]| Cli::try_parse_from(arguments).map(|cli| cli.hook.limit());
+        assert_eq!(limit(&["simulator"]).unwrap(), Duration::from_secs(20));
+        assert_eq!(limit(&["simulator", "--timeout", "250"]).unwrap(), Duration::from_millis(250));
+        assert!(limit(&["simulator", "--timeout", "0"]).is_err());
+    }
 
     #[test]
     fn options_are_read_or_refused() {

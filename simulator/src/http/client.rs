@@ -1,9 +1,10 @@
-//! Sends a request and waits for the answer: 20 seconds for both, connections kept where that is wanted.
+//! Sends a request and waits for the answer: one time limit for both, connections kept where that is wanted.
 
 use super::failure::Failure;
 use super::request::Request;
 use super::response::{Reader, Response};
 use super::tls;
+use crate::clock::Millis;
 use crate::target::Target;
 use std::collections::HashMap;
 use std::io;
@@ -19,7 +20,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 /// "Servers must return a response within the timeout period of 20 seconds" (Particle docs, "Limits").
-pub const LIMIT: Duration = Duration::from_secs(20);
+pub const LIMIT: Millis = 20_000;
 /// How many idle connections to one server are kept.
 const IDLE_MAX: usize = 256;
 /// How much of an answer is taken at once.
