@@ -205,6 +205,23 @@ fn load_counts_what_it_was_told_to() {
     assert!(result["latency_us"]["p99"].as_u64().unwrap() > 0);
 }
 
+#[test]
+fn load_ends_when_its_time_is_over() {
+    let fake = Fake::start("204 No Content", |_| String::new(), false);
+    let url = format!("{}/hook", fake.url);
+    for (pace, most) in [(["--rate", "50"].as_slice(), 20), (&[], u64::MAX)] {
+        let usual = ["load", "--url", &url, "-n", "1000000000", "--for", "400ms", "--json", "-"];
+        let output = simulator(&[usual.as_slice(), pace].concat());
+        let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let requests = result["requests"].as_u64().unwrap();
+        assert!((1..=most).contains(&requests), "those that are due before: {result}");
+        assert_eq!((output.status.code(), &result["outcomes"]["204"]), (Some(0), &requests.into()));
+        let seconds = result["seconds"].as_f64().unwrap();
+        // Generous above: what is under way at the end is waited for.
+        assert!((0.35..5.0).contains(&seconds), "{result}");
+    }
+}
+
 /// Starts the command, waits until it has sent something, and signals it.
 #[cfg(unix)]
 fn interrupted(fake: &Fake, signal: &str, arguments: &[&str]) -> Output {

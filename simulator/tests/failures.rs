@@ -42,11 +42,29 @@ async fn a_server_that_takes_the_request_and_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_connection_that_never_comes_about() {
+async fn a_connection_that_is_never_secured() {
     // The listener takes the TCP connection, but TLS is never agreed on: nothing could be sent.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     assert_eq!(failure(&format!("https://{address}/")).await, "ETIMEDOUT");
+}
+
+/// Where the queue of a listener that accepts nothing is full, Linux lets further attempts wait for an answer.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_host_that_never_answers_a_connection() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(connected) = tokio::time::timeout(SHORT, tokio::net::TcpStream::connect(address)).await {
+        queued.push(connected.unwrap());
+        assert!(queued.len() < 100, "the queue is never full");
+    }
+    let began = std::time::Instant::now();
+    assert_eq!(failure(&format!("http://{address}/")).await, "ETIMEDOUT");
+    assert!((SHORT..10 * SHORT).contains(&began.elapsed()), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
