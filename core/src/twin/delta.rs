@@ -145,10 +145,11 @@ impl Walk<'_> {
                 }
             }
             What::Gone => {
-                if news || reported.is_some() {
+                let present = reported.is_some() || node.hidden;
+                if news || present {
                     let heard = self.path.first().and_then(|top| self.twin.heard.get(top)).copied();
                     let since = node.sent.is_some_and(|sent| heard > Some(sent));
-                    self.push(node, "null", reported.is_none() && since);
+                    self.push(node, "null", !present && since);
                 }
             }
             What::Object => {

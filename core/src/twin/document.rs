@@ -51,6 +51,13 @@ impl Doc {
         }
     }
 
+    /// The length of its text.
+    pub(super) fn size(&self) -> usize {
+        let mut text = String::new();
+        self.write(&mut text);
+        text.len()
+    }
+
     fn write(&self, out: &mut String) {
         match self {
             Doc::Leaf(json) => out.push_str(json.text()),

@@ -2,7 +2,7 @@
 //! (DESIGN.md, "Device twin and commands").
 //!
 //! `desired` is a tree that remembers versions and tombstones (`node`), `reported` a plain document
-//! (`document`). `report` takes in what a device says, `delta` says what is due to it.
+//! (`document`). `report` takes in what a device says, `room` bounds it, `delta` says what is due to it.
 //!
 //! Not here: commands ([`crate::commands`]), and what of all this goes into one reply ([`crate::due`]).
 //!
@@ -27,6 +27,7 @@ mod delta;
 mod document;
 mod node;
 mod report;
+mod room;
 
 pub(crate) use delta::Tree;
 pub use delta::{Carried, Item, Path};
@@ -41,7 +42,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// The largest section, bytes of JSON without space between tokens.
+/// The largest section, bytes of JSON without space between tokens; in `reported` what is to be deleted counts apart.
 pub const SECTION_MAX: usize = 8 * 1024;
 /// The most tombstones, bytes: those of a whole section fit, whose `"":1,` grows to `"":null,`.
 const TOMBSTONES_MAX: usize = 2 * SECTION_MAX;

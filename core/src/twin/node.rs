@@ -31,6 +31,9 @@ pub(super) struct Node {
     /// A reply with `v` could not carry it, so that `_v` says nothing about this key; only its value does.
     #[serde(rename = "k", default, skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,
+    /// The device has something here for which `reported` has no room (`room`).
+    #[serde(rename = "h", default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
     /// The keys of an object; of anything else, tombstones of what was below it.
     #[serde(rename = "c", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub children: Nodes,
@@ -49,7 +52,7 @@ pub(super) enum What {
 
 impl Node {
     fn new(version: u64, what: What, doubt: Option<Time>, children: Nodes) -> Self {
-        Node { version, what, sent: None, doubt, skipped: false, children }
+        Node { version, what, sent: None, doubt, skipped: false, hidden: false, children }
     }
 
     pub(super) fn is_gone(&self) -> bool {
@@ -77,8 +80,9 @@ impl Node {
         }
         let doubt = self.whole_doubt();
         let children = tombstones(self.children, version, reported);
-        let needed = doubt.is_some() || reported.is_some() || !children.is_empty();
-        needed.then(|| Node::new(version, What::Gone, doubt, children))
+        let hidden = self.hidden;
+        let needed = doubt.is_some() || reported.is_some() || hidden || !children.is_empty();
+        needed.then(|| Node { hidden, ..Node::new(version, What::Gone, doubt, children) })
     }
 }
 
@@ -183,12 +187,13 @@ impl Write {
     fn leaf(self, nodes: &mut Nodes, key: &str, json: &Json, reported: Option<&Doc>, around: Option<Time>) {
         let leaf = What::Leaf(json.clone());
         let node = match nodes.remove(key) {
-            Some(Node { what: What::Leaf(old), sent, doubt, children, .. }) if old.same(json) => {
-                Node { version: self.version, what: leaf, sent, doubt, skipped: false, children }
+            Some(old) if matches!(&old.what, What::Leaf(value) if value.same(json)) => {
+                Node { version: self.version, what: leaf, skipped: false, ..old }
             }
             Some(old) => {
-                let doubt = old.whole_doubt().max(around);
-                Node::new(self.version, leaf, doubt, tombstones(old.children, self.version, reported))
+                let (hidden, doubt) = (old.hidden, old.whole_doubt().max(around));
+                let children = tombstones(old.children, self.version, reported);
+                Node { hidden, ..Node::new(self.version, leaf, doubt, children) }
             }
             None => Node::new(self.version, leaf, around, Nodes::new()),
         };
@@ -201,8 +206,9 @@ impl Write {
             .entry(key.to_owned())
             .or_insert_with(|| Node::new(self.version, What::Object, around, Nodes::new()));
         if !matches!(node.what, What::Object) {
-            let children = std::mem::take(&mut node.children);
-            *node = Node::new(self.version, What::Object, node.own_doubt().max(around), children);
+            let (hidden, children) = (node.hidden, std::mem::take(&mut node.children));
+            let doubt = node.own_doubt().max(around);
+            *node = Node { hidden, ..Node::new(self.version, What::Object, doubt, children) };
         }
         node
     }

@@ -5,7 +5,7 @@
 
 use super::document::{self, Doc, Members, Patch};
 use super::node::{self, Node, Nodes, What};
-use super::{Applied, DEPTH_MAX, IN_FLIGHT, Path, SECTION_MAX, Twin, VERSION_MAX};
+use super::{Applied, DEPTH_MAX, IN_FLIGHT, Path, Twin, VERSION_MAX, room};
 use crate::canonical::{self, Invalid};
 use crate::clock::Time;
 use serde_json::value::RawValue;
@@ -35,7 +35,7 @@ pub enum Ignored {
     Ack,
     /// The values: nested deeper than a section may be, or not readable.
     TooDeep,
-    /// The values: with them the reported section would be larger than a section may be.
+    /// Some values: the reported section has no room for all that the device has.
     TooLarge,
 }
 
@@ -47,7 +47,7 @@ impl Ignored {
             Ignored::Version => "_v is not a version",
             Ignored::Ack => "_ack is not a list of command ids",
             Ignored::TooDeep => "the report is nested too deep",
-            Ignored::TooLarge => "the reported section would be too large",
+            Ignored::TooLarge => "the reported section is too small for all that the device has",
         }
     }
 }
@@ -115,14 +115,15 @@ impl Twin {
         if patch.is_empty() {
             return Ok(patch);
         }
-        let mut merged = self.reported.clone();
         for (key, patch) in &patch {
-            document::merge(&mut merged, key, patch);
+            document::merge(&mut self.reported, key, patch);
+            if let Some(node) = self.desired.get_mut(key) {
+                reveal(node, Said::Value(patch));
+            }
         }
-        if document::text(&merged).len() > SECTION_MAX {
-            return Err(Ignored::TooLarge);
+        if room::make(&mut self.reported, &mut self.desired) {
+            outcome.ignored.push(Ignored::TooLarge);
         }
-        self.reported = merged;
         self.reported_version += 1;
         self.heard.extend(patch.keys().map(|key| (key.clone(), at)));
         self.forget_times();
@@ -132,7 +133,9 @@ impl Twin {
     /// Bounds what is remembered of keys that are gone; an older report than the forgotten ones no longer
     /// makes new keys.
     fn forget_times(&mut self) {
-        let absent = |(key, _): &(&String, &Time)| !self.reported.contains_key(*key);
+        let absent = |(key, _): &(&String, &Time)| {
+            !self.reported.contains_key(*key) && !self.desired.contains_key(*key)
+        };
         let mut absent: Vec<(Time, String)> =
             self.heard.iter().filter(absent).map(|(key, at)| (*at, key.clone())).collect();
         absent.sort();
@@ -195,6 +198,16 @@ impl Twin {
             *heard = claimed_at.max(*heard);
         }
         self.forget_times();
+    }
+}
+
+/// What the device says of a key is known, or nothing is there: until it turns out that there is no room for it.
+fn reveal(node: &mut Node, said: Said<'_>) {
+    if said.anything() {
+        node.hidden = false;
+        for (key, node) in &mut node.children {
+            reveal(node, said.about(key));
+        }
     }
 }
 
@@ -267,10 +280,11 @@ impl Settle<'_> {
             node.doubt = node.doubt.max(Some(self.at));
         }
         let reported = document::find(self.reported, &self.path);
+        let present = reported.is_some() || node.hidden;
         let confirmed = match (&node.what, reported) {
             (What::Leaf(desired), Some(Doc::Leaf(reported))) => desired.same(reported),
             (What::Object, reported) => matches!(reported, Some(Doc::Object(_))),
-            (What::Gone, reported) => reported.is_none(),
+            (What::Gone, _) => !present,
             (What::Leaf(_), _) => false,
         };
         // A tombstone that is dropped too early is not there to show anything.
@@ -302,7 +316,7 @@ impl Settle<'_> {
                 node.children.clear();
             }
             What::Leaf(_) => {}
-            What::Gone => return !self.is_done(node, covered, said, reported.is_some(), sent),
+            What::Gone => return !self.is_done(node, covered, said, present, sent),
         }
         true
     }
