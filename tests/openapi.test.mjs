@@ -204,6 +204,11 @@ describe("the Worker", () => {
     await send("/hook", event, { expect: 204 });
     await send("/hook", { event: "short", data: { t: 1 }, coreid: DEVICE }, { expect: 204 });
     await send("/hook", { event: "broken", data: "x", coreid: DEVICE }, { expect: 204 });
+    await send(
+      "/hook",
+      { event: "fieldhook/report", data: { _v: -1, _ack: 1 }, coreid: DEVICE },
+      { expect: 204 },
+    );
     assert.equal(
       await send("/hook/{source}", anEvent({ data: "hi" }), { path: "/hook/echo", expect: 200 }),
       "hi",
@@ -228,12 +233,12 @@ describe("the Worker", () => {
     const pages = [await history(""), await history("limit=1"), await history("order=desc&event=long")];
     assert.deepEqual(
       pages.map((page) => page.events.length),
-      [4, 1, 1],
+      [5, 1, 1],
     );
     for (const line of (await history("format=ndjson")).trim().split("\n")) {
       assert.deepEqual(faults({ $ref: "#/components/schemas/Event" }, JSON.parse(line)), []);
     }
-    assert.equal((await history("format=csv")).trim().split("\r\n").length, 5);
+    assert.equal((await history("format=csv")).trim().split("\r\n").length, 6);
     await history("limit=0", 400);
     const series = (query, expect = 200) =>
       call("GET", "/v1/devices/{id}/series", { path: `/v1/devices/${DEVICE}/series?${query}`, expect });

@@ -55,6 +55,19 @@ describe("the twin", () => {
     assert.deepEqual((await twinOf("deletes")).reported, { own: 1 });
   });
 
+  test("what a report loses is flagged at its event", async () => {
+    const flag = async (data) => {
+      await client.accepted(anEvent({ coreid: "lossy", event: "fieldhook/report", data }));
+      return (await client.newest("lossy")).report_error;
+    };
+    assert.equal(await flag('{"a":1,"_v":0,"_ack":[]}'), undefined);
+    assert.equal(await flag("21.5"), "not-an-object");
+    assert.equal(await flag('{"b":2,"_v":-1,"_ack":["x"]}'), "bad-version bad-ack");
+    assert.equal(await flag(`{"c":${"[".repeat(9)}${"]".repeat(9)}}`), "too-deep");
+    assert.equal(await flag(JSON.stringify({ c: "x".repeat(9_000), d: 4 })), "too-large");
+    assert.deepEqual((await twinOf("lossy")).reported, { a: 1, b: 2, d: 4 });
+  });
+
   test("a twin larger than one reply arrives over several", async () => {
     const wanted = Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`key-${n}`, "x".repeat(20)]));
     await patch("large", wanted);

@@ -37,6 +37,8 @@ pub struct Turn {
     pub said: Said,
     /// What has become of the dialogue, if it has changed.
     pub dialogue: Option<Dialogue>,
+    /// What of a report was left out, for the event's row.
+    pub report_error: Option<String>,
     heard: bool,
 }
 
@@ -59,15 +61,14 @@ impl Dialogue {
             let heard = !entry.report && matches!(entry.plan, Plan::Said(_));
             let mut said = Dialogue::default().say(entry, now);
             said.live = !heard;
-            return Turn { said, dialogue: None, heard };
+            return Turn { said, dialogue: None, report_error: None, heard };
         }
         let mut dialogue = self.clone();
-        if entry.report {
-            dialogue.hear(&entry.data, entry.details.published_at, now);
-        }
+        let published_at = entry.details.published_at;
+        let report_error = entry.report.then(|| dialogue.hear(&entry.data, published_at, now)).flatten();
         let said = dialogue.say(entry, now);
         let changed = entry.report || said.live;
-        Turn { said, dialogue: changed.then_some(dialogue), heard: true }
+        Turn { said, dialogue: changed.then_some(dialogue), report_error, heard: true }
     }
 
     /// The turn of an event that is known already, whose row has `kept` this. A reply with twin or commands in it is
@@ -78,22 +79,33 @@ impl Dialogue {
             LIVE if admitted => {
                 let mut dialogue = self.clone();
                 let said = dialogue.say(entry, now);
-                Turn { dialogue: said.live.then_some(dialogue), said, heard: true }
+                Turn { dialogue: said.live.then_some(dialogue), said, report_error: None, heard: true }
             }
             LIVE | UNHEARD => self.answer(entry, admitted, now),
             _ => {
                 let said = Said { reply: kept, live: false, too_large: false };
-                return Turn { said, dialogue: None, heard: true };
+                return Turn { said, dialogue: None, report_error: None, heard: true };
             }
         };
         turn.said.live = true;
         turn
     }
 
-    /// Takes in a report: what the device has, and which commands it has done.
-    pub fn hear(&mut self, data: &str, published_at: Time, now: Time) {
+    /// Takes in a report: what the device has, and which commands it has done. Returns what of it was left
+    /// out, for the event's row.
+    ///
+    /// ```
+    /// use fieldhook_core::{clock::Time, dialogue::Dialogue};
+    /// let (mut dialogue, now) = (Dialogue::default(), Time::from_millis(0));
+    /// assert_eq!(dialogue.hear(r#"{"t":21,"_v":0,"_ack":[]}"#, now, now), None);
+    /// let error = dialogue.hear(r#"{"t":22,"_v":"x","_ack":1}"#, now, now);
+    /// assert_eq!(error.as_deref(), Some("bad-version bad-ack"));
+    /// assert_eq!(dialogue.hear("22", now, now).as_deref(), Some("not-an-object"));
+    /// ```
+    pub fn hear(&mut self, data: &str, published_at: Time, now: Time) -> Option<String> {
         let reported = self.twin.apply_report(data, published_at, now);
         self.queue.ack(&reported.acks, now);
+        reported.error()
     }
 
     /// The reply to an event, noted in twin and queue.

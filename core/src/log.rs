@@ -102,6 +102,9 @@ pub struct Details {
     pub transform_error: Option<String>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub reply_too_large: bool,
+    /// What of a report was left out: [`crate::twin::Reported::error`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_error: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,6 +163,7 @@ impl Entry {
                 raw: event.raw,
                 transform_error: event.transform_error,
                 reply_too_large: plan.is_none(),
+                report_error: None,
                 media_type: event.media_type,
                 extra: event.extra,
                 truncated: false,
@@ -206,6 +210,8 @@ pub struct View {
     #[serde(skip_serializing_if = "is_false")]
     pub reply_too_large: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra: Option<Box<RawValue>>,
@@ -237,6 +243,7 @@ impl Row {
             raw: details.raw.as_deref().map(json::shown),
             transform_error: details.transform_error,
             reply_too_large: details.reply_too_large,
+            report_error: details.report_error,
             media_type: details.media_type,
             extra: details.extra,
             truncated: details.truncated,

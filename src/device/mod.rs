@@ -209,6 +209,7 @@ impl Inner {
         let turn = loaded.dialogue.answer(entry, admitted, accept.at);
         let mut details = entry.details.clone();
         details.reply_too_large |= turn.said.too_large;
+        details.report_error.clone_from(&turn.report_error);
         let details = serde_json::to_string(&details)
             .map_err(|_| Problem::new(Code::Internal, "the event cannot be written"))?;
         let seq = loaded.next_seq;

@@ -24,6 +24,14 @@ pub struct Reported {
     pub ignored: Vec<Ignored>,
 }
 
+impl Reported {
+    /// What was left out, for the event's row: mostly one code, else with spaces between.
+    pub fn error(&self) -> Option<String> {
+        let codes: Vec<&str> = self.ignored.iter().map(|ignored| ignored.as_str()).collect();
+        (!codes.is_empty()).then(|| codes.join(" "))
+    }
+}
+
 /// A part of a report that was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ignored {
@@ -40,14 +48,14 @@ pub enum Ignored {
 }
 
 impl Ignored {
-    /// For the event's row and the logs.
+    /// The code in the event's row.
     pub fn as_str(self) -> &'static str {
         match self {
-            Ignored::Report => "the report is not a JSON object",
-            Ignored::Version => "_v is not a version",
-            Ignored::Ack => "_ack is not a list of command ids",
-            Ignored::TooDeep => "the report is nested too deep",
-            Ignored::TooLarge => "the reported section is too small for all that the device has",
+            Ignored::Report => "not-an-object",
+            Ignored::Version => "bad-version",
+            Ignored::Ack => "bad-ack",
+            Ignored::TooDeep => "too-deep",
+            Ignored::TooLarge => "too-large",
         }
     }
 }
