@@ -1579,7 +1579,7 @@ public:
         return true;
     }
 
-    /// As if new: for a device that has been deleted in the cloud, where versions and ids begin again.
+    /// As if new: for a device that moves to another deployment, where versions and ids begin again.
     ///
     /// ```
     /// device.forget();

@@ -49,6 +49,17 @@ describe("commands", () => {
     assert.equal(await hear("ways"), "");
   });
 
+  test("get ids that the device has not seen, also after it was deleted here", async () => {
+    for (const id of [1, 2]) assert.equal((await order("revived", "before")).id, id);
+    assert.equal((await client.admin("DELETE", "/v1/devices/revived")).status, 200);
+    assert.equal((await client.read("GET", "/v1/devices/revived/commands")).status, 404);
+    assert.equal((await order("revived", "after")).id, 3);
+    assert.deepEqual(await states("revived"), ["queued"]);
+    await worker.kill();
+    await worker.restart();
+    assert.equal(await hear("revived"), '{"c":[{"id":3,"n":"after"}]}');
+  });
+
   test("that nobody fetched in their time are expired, and no longer told", async () => {
     await order("expiring", "a", { ttl: 1 });
     await until(async () => (await states("expiring"))[0] === "expired", { what: "the end of its time" });

@@ -140,6 +140,19 @@ describe("the twin", () => {
     assert.equal((await client.read("GET", "/v1/devices/wanted/twin")).status, 404);
   });
 
+  test("what a deleted device holds is not taken for what is desired of it since", async () => {
+    await patch("revived", { mode: "eco" });
+    assert.equal((await hear("revived")).v, 1);
+    assert.equal(await report("revived", { mode: "eco", _v: 1 }), undefined);
+    assert.equal((await client.admin("DELETE", "/v1/devices/revived")).status, 200);
+    for (const path of ["", "/twin", "/commands", "/history"])
+      assert.equal((await client.read("GET", `/v1/devices/revived${path}`)).status, 404, path);
+    assert.equal((await client.admin("DELETE", "/v1/devices/revived")).status, 404);
+    assert.equal((await patch("revived", { mode: "boost" })).headers.get("etag"), '"2"');
+    assert.deepEqual(await report("revived", { mode: "eco", _v: 1 }), { v: 2, d: { mode: "boost" } });
+    assert.deepEqual((await twinOf("revived")).desired, { mode: "boost" });
+  });
+
   test("what was told and what was reported outlives the engine", async () => {
     await patch("lasting", { a: 1, b: 2 });
     await report("lasting", { a: 1 });

@@ -108,6 +108,31 @@ impl Dialogue {
         reported.error()
     }
 
+    /// What outlives the deletion of the device here, which the device itself does not hear of: it goes on to
+    /// drop versions below its own and ids that it has seen. `None` where no such number was ever given out.
+    ///
+    /// ```
+    /// use fieldhook_core::{clock::Time, commands::Request, dialogue::Dialogue, reply::Framing};
+    /// let (mut dialogue, now) = (Dialogue::default(), Time::from_millis(0));
+    /// assert!(dialogue.after_deletion().is_none());
+    /// dialogue.twin.patch_desired(r#"{"mode":"eco"}"#, None, now).unwrap();
+    /// let blink = || Request::read(r#"{"name":"blink"}"#).unwrap();
+    /// dialogue.queue.create(blink(), Framing::Plain, 511, now).unwrap();
+    /// let mut next = dialogue.after_deletion().unwrap();
+    /// assert_eq!((next.twin.desired(), next.queue.iter().count()), ("{}".to_owned(), 0));
+    /// next.twin.patch_desired(r#"{"mode":"boost"}"#, None, now).unwrap();
+    /// assert_eq!(next.twin.desired_version(), 2);
+    /// assert_eq!(next.queue.create(blink(), Framing::Plain, 511, now).unwrap(), 2);
+    /// // The device has version 1 of before, and that says nothing about the new value.
+    /// next.hear(r#"{"mode":"eco","_v":1}"#, now, now);
+    /// assert_eq!(next.twin.delta(), r#"{"mode":"boost"}"#);
+    /// ```
+    pub fn after_deletion(&self) -> Option<Dialogue> {
+        let (twin, queue) = (self.twin.after_deletion(), self.queue.after_deletion());
+        let given_out = twin.desired_version() > 0 || twin.reported_version() > 0 || queue.last_id() > 0;
+        given_out.then_some(Dialogue { twin, queue })
+    }
+
     /// The reply to an event, noted in twin and queue.
     ///
     /// ```

@@ -126,7 +126,7 @@ impl Device {
         self.inner.expire().map_err(|problem| JsError::new(&problem.detail))
     }
 
-    /// Deletes everything; answers when the device's life began, empty where there was nothing.
+    /// Deletes everything but the numbers that must not come again; answers when the device's life began, empty where there was nothing.
     pub async fn forget(&self) -> String {
         to_wire(&AssertUnwindSafe(self.inner.clone().forget()).await)
     }
@@ -358,6 +358,12 @@ impl Inner {
         self.state.storage().delete_alarm().await.map_err(gone)?;
         self.state.storage().delete_all().await.map_err(gone)?;
         self.forget_memory();
+        if let Some(numbers) = loaded.dialogue.after_deletion() {
+            // Beside the tables nothing else is made: the device is unknown until it is heard or written to.
+            self.schema.prepare(&self.sql)?;
+            let (twin, queue) = dialogue::write(&numbers)?;
+            sqlite::run(&self.sql, schema::WRITE_DIALOGUE, vec![twin.into(), queue.into()])?;
+        }
         Ok(loaded.device.born.map_or(0, Time::millis).to_string())
     }
 

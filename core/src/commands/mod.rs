@@ -32,8 +32,8 @@ pub const SEND_GAP: i64 = 10_000;
 /// All commands of a device, in the order of their ids.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Queue {
-    /// The last id given out. Ids start at 1 and never come again, or a device would take a new command for
-    /// one it has seen.
+    /// The last id given out. Ids start at 1 and never come again, also after a deletion, or a device would
+    /// take a new command for one it has seen.
     last_id: u64,
     commands: Vec<Command>,
     /// The next reply that has no room for everything serves the twin first.
@@ -42,6 +42,11 @@ pub struct Queue {
 }
 
 impl Queue {
+    /// What outlives the deletion of the device here: the last id.
+    pub fn after_deletion(&self) -> Queue {
+        Queue { last_id: self.last_id, ..Queue::default() }
+    }
+
     /// Adds a command, and returns its id. A reply of `budget` bytes must be able to carry it.
     ///
     /// # Errors
@@ -140,6 +145,10 @@ impl Queue {
             (_, None) => true,
         });
         self.commands.len() < before
+    }
+
+    pub(crate) fn last_id(&self) -> u64 {
+        self.last_id
     }
 
     /// # Errors

@@ -134,6 +134,17 @@ impl Twin {
         self.reported_version
     }
 
+    /// What outlives the deletion of the device here, since the device itself may go on: the versions, so that
+    /// it does not take a new one for one that it has, and until when an old reply may still reach it.
+    pub fn after_deletion(&self) -> Twin {
+        Twin {
+            version: self.version,
+            reported_version: self.reported_version,
+            unversioned: self.unversioned,
+            ..Twin::default()
+        }
+    }
+
     /// Merges a patch (RFC 7396) into the desired section. Every write that is accepted makes a new version,
     /// whether or not it changes a value. `if_match` is the version that the writer has seen.
     ///
