@@ -1,10 +1,10 @@
 //! One reply of what is due to a device: `{"v":17,"d":{…},"c":[{"id":5,"n":"reboot","a":…}],"more":1}`
 //! (DESIGN.md, "The reply").
 //!
-//! Only whole items go in. `v` is there if `d` is complete, `more` if something that fits a reply was left
-//! for the next one; the exception is in [`crate::twin`]. An item that would not fit even alone is no reason for
-//! either: a device that asks again because of `more` would do so for ever. Nor is one that the device has reported
-//! and that is merely in doubt while `v` is held back: it waits for the `v`.
+//! Only whole items go in. `v` is there if `d` is complete up to that version, `more` if something that fits a
+//! reply was left for the next one. An item that would not fit even alone is no reason for either: a device that
+//! asks again because of `more` would do so for ever. Nor is one that the device has reported and that is merely in
+//! doubt while `v` is held back: it waits for the `v`.
 //!
 //! # Who goes first
 //!
@@ -126,8 +126,12 @@ fn largest(twin: &Twin, queue: &Queue, most: usize, now: Time, fits: impl Fn(&st
     // Only a `v` settles these. Said without one, and `more` behind it, they would answer every event until then.
     items.retain(|item| says_version || !item.said);
     let draft = |limit| {
-        let version = twin.desired_version();
-        Draft { limit, version, says_version, ..Draft::default() }.fill(&items, &commands, queue.twin_first)
+        let (version, claimed) = (twin.desired_version(), twin.claimed());
+        Draft { limit, version, claimed, says_version, ..Draft::default() }.fill(
+            &items,
+            &commands,
+            queue.twin_first,
+        )
     };
     let whole = draft(most)?;
     if fits(&whole.text) {
@@ -152,9 +156,10 @@ fn largest(twin: &Twin, queue: &Queue, most: usize, now: Time, fits: impl Fn(&st
 struct Draft {
     limit: usize,
     version: u64,
+    /// The version that the device has: it drops a reply with a lower one.
+    claimed: u64,
     says_version: bool,
     leaves: Vec<Path>,
-    postponed: Vec<Path>,
     delta: Tree,
     delta_size: usize,
     commands: Vec<(u64, String)>,
@@ -197,7 +202,6 @@ impl Draft {
                 v: self.is_versioned().then_some(self.version),
                 keys: self.leaves,
                 left_out: left_out.into_iter().map(|item| item.path.clone()).collect(),
-                postponed: self.postponed,
             },
             crowded,
         })
@@ -246,7 +250,7 @@ impl Draft {
 
     /// All leaves but for some deletions, those of the highest versions: what is in is then complete up to
     /// some version. A device that reports what it has cannot report what it lacks, so that without a `v`
-    /// deletions that do not fit one reply would never be confirmed.
+    /// deletions that do not fit one reply would never be confirmed ([`crate::twin`]).
     fn take_leaves_up_to_a_version(&mut self, items: &[&Item]) -> bool {
         let (mut deletions, values): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|item| item.deletion);
         deletions.sort_by_key(|item| item.version);
@@ -254,24 +258,22 @@ impl Draft {
             self.push_leaf(item);
         }
         self.complete = true;
-        let frame = format!("\"v\":{},\"d\":{{}},", self.version).len();
         let mut taken = 0;
-        for item in &deletions {
-            let frame = if self.leaves.is_empty() { frame } else { 0 };
-            if self.size() + frame + self.delta.cost(&item.path, &item.value) > self.limit {
+        for deletions in deletions.chunk_by(|a, b| a.version == b.version) {
+            let before = (self.leaves.len(), self.delta.clone(), self.delta_size);
+            for item in deletions {
+                self.push_leaf(item);
+            }
+            if self.size() > self.limit {
+                self.leaves.truncate(before.0);
+                (self.delta, self.delta_size) = (before.1, before.2);
                 break;
             }
-            self.push_leaf(item);
-            taken += 1;
+            taken += deletions.len();
         }
-        let (taken, later) = deletions.split_at(taken);
-        match (taken.last(), later.first()) {
-            (Some(last), Some(next)) if self.size() <= self.limit => {
-                if last.version == next.version {
-                    self.postponed = later.iter().map(|item| item.path.clone()).collect();
-                } else {
-                    self.version = next.version - 1;
-                }
+        match deletions.get(taken) {
+            Some(next) if taken > 0 && next.version > self.claimed => {
+                self.version = next.version - 1;
                 true
             }
             _ => {

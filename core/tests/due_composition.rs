@@ -129,6 +129,7 @@ fn deletions_that_do_not_fit_one_reply_are_confirmed_all_the_same() {
         plain(&twin, &queue, at(round)).unwrap().mark_sent(&mut twin, &mut queue, at(round));
     }
     twin.put_desired("{}", None, at(1_000)).unwrap();
+    let version = twin.desired_version();
     // The device never reports anything but its version.
     let (mut v, mut now) = (0, at(120_000));
     let mut told = BTreeSet::new();
@@ -140,9 +141,38 @@ fn deletions_that_do_not_fit_one_reply_are_confirmed_all_the_same() {
         now = now.plus_millis(1_000);
         twin.apply_report(&json!({ "_v": v }).to_string(), now, now);
         assert!(told.len() <= 40 && now < at(200_000));
+        assert_eq!(body.get("more").is_some(), v < version, "d is complete up to v");
+        assert_eq!(twin.desired_version(), version, "nobody wrote");
     }
     assert_eq!(told, keys.into_iter().collect());
-    assert_eq!(v, twin.desired_version());
+    assert_eq!(v, version);
+}
+
+#[test]
+fn a_reply_says_no_version_below_that_of_the_device() {
+    let keys: Vec<String> = (0..40).map(|n| format!("a_rather_long_name_{n:02}")).collect();
+    let all: Value = keys.iter().map(|key| (key.clone(), json!(1))).collect();
+    let (mut twin, mut queue) = (twin(&all), Queue::default());
+    twin.apply_report(&all.to_string(), at(1), at(1));
+    twin.put_desired("{}", None, at(2)).unwrap();
+    // The device has applied that, and made the keys again.
+    let claim = json!({ "_v": twin.desired_version() });
+    twin.apply_report(&all.to_string(), at(3), at(3));
+    let mut device = all.as_object().unwrap().clone();
+    let mut now = at(4);
+    while !device.is_empty() {
+        let mut report = device.clone();
+        report.extend(claim.as_object().unwrap().clone());
+        twin.apply_report(&Value::from(report).to_string(), now, now);
+        let due = plain(&twin, &queue, now).unwrap();
+        due.mark_sent(&mut twin, &mut queue, now);
+        let body = parsed(&due);
+        if body.get("v").is_none_or(|v| v.as_u64() >= claim["_v"].as_u64()) {
+            device.retain(|key, _| body["d"].get(key).is_none());
+        }
+        now = now.plus_millis(70_000);
+        assert!(now < at(2_000_000), "{body}");
+    }
 }
 
 #[test]

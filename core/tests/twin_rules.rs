@@ -255,6 +255,35 @@ fn a_section_that_is_full_can_be_cleared_at_once() {
 }
 
 #[test]
+fn a_write_of_many_deletions_takes_more_versions_than_one() {
+    let twin_of = |keys: usize, budget: usize| {
+        let desired: Value = (0..keys).map(|n| (format!("key{n:03}"), json!(1))).collect();
+        let mut twin = twin(&desired.to_string());
+        twin.expect_budget(budget);
+        report(&mut twin, &desired.to_string(), 1);
+        twin.put_desired("{}", Some(1), at(2)).unwrap();
+        twin
+    };
+    // `"key000":null,` is 14 bytes.
+    assert_eq!(twin_of(9, 511).desired_version(), 2);
+    assert_eq!(twin_of(10, 511).desired_version(), 3);
+    assert_eq!(twin_of(10, 64).desired_version(), 11);
+    // A device that knows more than the twin is told all of it again, in as many steps.
+    let mut twin = twin_of(10, 511);
+    report(&mut twin, r#"{"_v":17}"#, 3);
+    assert_eq!(twin.desired_version(), 19);
+    // So does an object that takes the place of what was deleted with all that was in it.
+    let inside: Value = (0..20).map(|n| (format!("key{n:03}"), json!(1))).collect();
+    let mut twin = self::twin(&json!({ "a": inside }).to_string());
+    report(&mut twin, &json!({ "a": inside }).to_string(), 1);
+    for (body, version) in [(r#"{"a":null}"#, 2), (r#"{"a":{"new":1}}"#, 6)] {
+        twin.patch_desired(body, None, at(2)).unwrap();
+        assert_eq!(twin.desired_version(), version);
+    }
+    assert_eq!(twin.delta().matches("null").count(), 20);
+}
+
+#[test]
 fn the_largest_version_that_a_device_can_claim_is_not_the_last() {
     let mut twin = Twin::default();
     report(&mut twin, &format!(r#"{{"_v":{VERSION_MAX}}}"#), 1);

@@ -50,10 +50,12 @@ pub(super) fn twin(
     match operation {
         "read" => Ok(show(&known(object)?)),
         "patch" => change(object, device, |loaded| {
+            loaded.dialogue.twin.expect_budget(settings.reply_budget);
             loaded.dialogue.twin.patch_desired(body, if_match, now)?;
             Ok(show(loaded))
         }),
         "put" => change(object, device, |loaded| {
+            loaded.dialogue.twin.expect_budget(settings.reply_budget);
             loaded.dialogue.twin.put_desired(body, if_match, now)?;
             Ok(show(loaded))
         }),

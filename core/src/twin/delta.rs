@@ -39,8 +39,6 @@ pub struct Carried {
     pub v: Option<u64>,
     /// Keys that fit no such reply, even alone.
     pub left_out: Vec<Path>,
-    /// Keys of the version in `v` that come in a later reply, and so get a later version.
-    pub postponed: Vec<Path>,
 }
 
 impl Item {
@@ -54,8 +52,7 @@ impl Item {
 impl Twin {
     /// Everything that is due, what was sent longest ago first: so nothing that fits is left out for ever.
     pub fn due(&self) -> Vec<Item> {
-        let v = self.applied.map_or(0, |applied| applied.v);
-        let mut walk = Walk { twin: self, v, path: Path::new(), items: Vec::new() };
+        let mut walk = Walk { twin: self, v: self.claimed(), path: Path::new(), items: Vec::new() };
         walk.nodes(&self.desired);
         let mut items = walk.items;
         items.sort_by(|a, b| (a.sent, a.version, &a.path).cmp(&(b.sent, b.version, &b.path)));
@@ -92,7 +89,6 @@ impl Twin {
                     node.skipped = true;
                 }
             }
-            self.postpone(&carried.postponed);
         } else if !carried.keys.is_empty() {
             let until = now.plus_millis(IN_FLIGHT);
             let older_until = match self.unversioned {
@@ -101,18 +97,6 @@ impl Twin {
                 None => Time::from_millis(0),
             };
             self.unversioned = Some(Unversioned { version: self.version, until, older_until });
-        }
-    }
-
-    fn postpone(&mut self, paths: &[Path]) {
-        if paths.is_empty() {
-            return;
-        }
-        self.version += 1;
-        for path in paths {
-            if let Some(node) = find_mut(&mut self.desired, path, |_| {}) {
-                node.version = self.version;
-            }
         }
     }
 }

@@ -16,8 +16,12 @@
 //! for [`IN_FLIGHT`] after one no reply carries `v` if something has been written in between.
 //!
 //! A value that has arrived is reported, so a delta larger than one reply shrinks with each report until the
-//! rest is complete. A deletion shows in no report but by `_v`; where the deletions do not fit one reply, the
-//! ones that are left out move to a version of their own, and `v` says the one before.
+//! rest is complete. A deletion shows in no report but by `_v`: what a device lacks it does not report, so that two
+//! replies which carry nothing but deletions can be told apart, and either be known to have arrived, only by a
+//! `v` of their own. Hence a write that deletes much takes more versions than one, a few deletions each; and
+//! where the deletions do not fit one reply, `d` is complete up to a lower `v`, as it would have been between two
+//! smaller writes, and `more` says that this is not all. The versions are made when the application writes: no
+//! reply and no report makes one, or the ETag would change though nobody wrote.
 //!
 //! What cannot be seen from here, a device must keep to: after it lost its state it reports before it
 //! publishes anything else, and takes no reply to what it published before. The loss itself shows in a `_v`
@@ -36,6 +40,7 @@ pub use report::{Ignored, Reported};
 use crate::canonical::{Invalid, quoted};
 use crate::clock::Time;
 use crate::problem::{Code, Problem, Result};
+use crate::settings::REPLY_BUDGET;
 use document::{Members, Patch};
 use node::{Nodes, Write};
 use serde::{Deserialize, Serialize};
@@ -56,6 +61,10 @@ pub const IN_FLIGHT: i64 = 60_000;
 pub const VERSION_MAX: u64 = 1 << 31;
 /// The keys of a report that are not part of what is reported.
 pub const RESERVED: [&str; 2] = ["_v", "_ack"];
+/// The most bytes of deletions that have one version, so that they fit a reply beside something else.
+const TOGETHER: usize = 128;
+/// What a reply needs around them: `{"v":4294967295,"d":{},"more":1}`, and a frame.
+const AROUND: usize = 38;
 /// The form of a stored twin.
 const FORMAT: u32 = 1;
 
@@ -88,6 +97,13 @@ pub struct Twin {
     /// What the newest report with a `_v` says.
     applied: Option<Applied>,
     unversioned: Option<Unversioned>,
+    /// The budget of composed replies.
+    #[serde(default = "default_budget")]
+    budget: usize,
+}
+
+fn default_budget() -> usize {
+    REPLY_BUDGET
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -120,6 +136,7 @@ impl Default for Twin {
             heard_floor: never,
             applied: None,
             unversioned: None,
+            budget: default_budget(),
         }
     }
 }
@@ -134,6 +151,23 @@ impl Twin {
         self.reported_version
     }
 
+    /// Says how large replies will be. What is written from then on reaches the device also where its deletions
+    /// fit no reply of that size together.
+    pub fn expect_budget(&mut self, budget: usize) {
+        self.budget = budget;
+    }
+
+    /// The newest version that the device says it has applied.
+    pub(crate) fn claimed(&self) -> u64 {
+        self.applied.map_or(0, |applied| applied.v)
+    }
+
+    /// Makes the version after this one the newest, or where it deletes much one of those behind it.
+    fn made(&mut self) {
+        let together = TOGETHER.min(self.budget.saturating_sub(AROUND));
+        self.version = node::spread(&mut self.desired, self.version + 1, together);
+    }
+
     /// What outlives the deletion of the device here, since the device itself may go on: the versions, so that
     /// it does not take a new one for one that it has, and until when an old reply may still reach it.
     pub fn after_deletion(&self) -> Twin {
@@ -146,7 +180,7 @@ impl Twin {
     }
 
     /// Merges a patch (RFC 7396) into the desired section. Every write that is accepted makes a new version,
-    /// whether or not it changes a value. `if_match` is the version that the writer has seen.
+    /// whether or not it changes a value, and several where it deletes much. `if_match` is the version that the writer has seen.
     ///
     /// ```
     /// use fieldhook_core::{clock::Time, problem::Code, twin::Twin};
@@ -206,8 +240,8 @@ impl Twin {
             let why = "more deleted keys than are kept wait for the device to delete them too";
             return Err(Problem::new(Code::TwinTooLarge, why));
         }
-        self.version += 1;
         self.desired = nodes;
+        self.made();
         let live = |key: &String| self.desired.get(key).is_some_and(|node| !node.is_gone());
         // A document that is put also touches the keys it leaves out, and those are no longer live.
         self.written.extend(patch.into_keys().map(|key| (key, now)));

@@ -209,6 +209,7 @@ impl Write {
             let (hidden, children) = (node.hidden, std::mem::take(&mut node.children));
             let doubt = node.own_doubt().max(around);
             *node = Node { hidden, ..Node::new(self.version, What::Object, doubt, children) };
+            restamp(&mut node.children, self.version);
         }
         node
     }
@@ -245,6 +246,43 @@ pub(super) fn restamp(nodes: &mut Nodes, version: u64) {
     for node in nodes.values_mut() {
         node.version = version;
         restamp(&mut node.children, version);
+    }
+}
+
+/// Deals the deletions of one version out to versions of their own, `room` bytes to each, from that one on; returns
+/// the last.
+pub(super) fn spread(nodes: &mut Nodes, version: u64, room: usize) -> u64 {
+    let mut spread = Spread { of: version, last: version, room, used: 0 };
+    spread.nodes(nodes, 0);
+    spread.last
+}
+
+struct Spread {
+    of: u64,
+    last: u64,
+    room: usize,
+    used: usize,
+}
+
+impl Spread {
+    /// `around` are the bytes of the keys around.
+    fn nodes(&mut self, nodes: &mut Nodes, around: usize) {
+        for (key, node) in nodes {
+            let around = around + quoted(key).len() + ":,".len();
+            match node.what {
+                What::Object => self.nodes(&mut node.children, around + "{}".len()),
+                What::Gone if node.version == self.of => {
+                    let size = around + "null".len();
+                    if self.used > 0 && self.used + size > self.room {
+                        (self.last, self.used) = (self.last + 1, 0);
+                    }
+                    self.used += size;
+                    node.version = self.last;
+                }
+                // What is below is not due before an object takes the place.
+                What::Gone | What::Leaf(_) => {}
+            }
+        }
     }
 }
 

@@ -165,8 +165,8 @@ impl Twin {
             // every `v` below its own, so the versions continue behind it.
             self.version = v;
             if !self.desired.is_empty() {
-                self.version += 1;
-                node::restamp(&mut self.desired, self.version);
+                node::restamp(&mut self.desired, v + 1);
+                self.made();
             }
         }
         let newest = claim.filter(|_| self.applied.is_none_or(|applied| at >= applied.at));
@@ -176,7 +176,7 @@ impl Twin {
         }
         let mut settle = Settle {
             at,
-            v: self.applied.map_or(0, |applied| applied.v),
+            v: self.claimed(),
             claimed_at: self.applied.map_or(at, |applied| applied.at),
             newest: newest.is_some(),
             lost,

@@ -216,10 +216,12 @@ pub struct World {
 
 impl World {
     pub fn new(habit: Habit, budget: usize, own: usize) -> Self {
+        let mut twin = Twin::default();
+        twin.expect_budget(budget);
         World {
             now: Time::from_millis(1_700_000_000_000),
             budget,
-            twin: Twin::default(),
+            twin,
             device: Device::new(habit, own),
             events: Vec::new(),
             replies: Vec::new(),
@@ -256,6 +258,7 @@ impl World {
 
     fn arrive(&mut self, index: usize) {
         let Some(event) = self.events.get(index) else { return };
+        let version = self.twin.desired_version();
         if let Some(report) = &event.report {
             let reported = self.twin.apply_report(report, event.published_at, self.now);
             let lost = self.full && reported.ignored == [Ignored::TooLarge];
@@ -280,6 +283,8 @@ impl World {
             due.mark_sent(&mut self.twin, &mut queue, self.now);
             self.replies.push(Reply { body, at: self.now, life: event.life });
         }
+        // What a device says and is told is no write.
+        assert_eq!(self.twin.desired_version(), version);
         self.twin = Twin::from_stored(&self.twin.to_stored().unwrap()).unwrap();
     }
 
