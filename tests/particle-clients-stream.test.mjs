@@ -12,6 +12,8 @@ const OTHER = "76543210fedcba9876543210";
 const PRODUCT = "12345";
 /** The client tries again 2 s after a stream has ended. */
 const RECONNECTED = { within: 30_000, what: "the stream after a restart" };
+/** The client gives a stream up after 13 to 15 s without a byte. */
+const SILENCE_MS = 16_000;
 
 let worker, client;
 before(async () => {
@@ -113,6 +115,18 @@ describe("getEventStream", () => {
       assert.ok(reason.errorDescription.endsWith(reason.body.error_description), reason.errorDescription);
       return true;
     });
+  });
+
+  test("stays open through sixteen seconds of silence", async () => {
+    const { stream, data, hears } = await listen({ name: "silence" });
+    const broken = [];
+    for (const sign of ["disconnect", "reconnect", "reconnect-success", "reconnect-error", "end"])
+      stream.on(sign, () => broken.push(sign));
+    await sleep(SILENCE_MS);
+    assert.deepEqual(broken, []);
+    await publish({ event: "silence", data: "broken" });
+    await hears(1);
+    assert.deepEqual([data(), broken], [["broken"], []]);
   });
 
   test("goes on by itself after the endpoint was restarted", async () => {
