@@ -82,7 +82,15 @@ describe("commands", () => {
     );
     assert.equal((await cancel("cancelling", 1)).body.state, "acked", "what is finished stays");
     assertProblem(await cancel("cancelling", 99), 404, { code: "unknown-command" });
-    assertProblem(await cancel("cancelling", "x"), 404, { code: "unknown-command" });
+    for (const id of ["x", "+1", "01", "1.0"])
+      assertProblem(await cancel("cancelling", id), 404, { code: "unknown-command" });
+  });
+
+  test("are not replaced by a body with another property", async () => {
+    await order("strict", "a");
+    const answer = await client.admin("PUT", "/v1/devices/strict/commands", { commands: [], other: 1 });
+    assertProblem(answer, 400, { code: "bad-field", field: "other" });
+    assert.deepEqual(await states("strict"), ["queued"]);
   });
 
   test("that are replaced are cancelled, and the new ones have ids of their own", async () => {

@@ -59,6 +59,12 @@ describe("writing a twin", () => {
     ["what is no ETag of a twin", '"abc"', 400, "bad-query"],
     ["nothing", '""', 400, "bad-query"],
     ["a negative one", '"-1"', 400, "bad-query"],
+    ["one with a sign", '"+2"', 400, "bad-query"],
+    ["one with a zero before it", '"02"', 400, "bad-query"],
+    ["no quotes", "2", 400, "bad-query"],
+    ["one quote", '"2', 400, "bad-query"],
+    ["two quotes at each end", '""2""', 400, "bad-query"],
+    ["an ETag that was weakened twice", 'W/W/"2"', 400, "bad-query"],
   ]) {
     test(`If-Match with ${name} is ${status} and changes nothing`, async () => {
       const id = `mismatch-${name.replaceAll(" ", "-")}`;

@@ -77,6 +77,20 @@ impl Json {
     }
 }
 
+/// A whole number in its one spelling: digits alone, and no zero before others.
+///
+/// ```
+/// use fieldhook_core::canonical::whole;
+/// assert_eq!([whole("0"), whole("17")], [Some(0), Some(17)]);
+/// for text in ["", "+1", "-1", "01", "1.0", " 1", "18446744073709551616"] {
+///     assert_eq!(whole(text), None);
+/// }
+/// ```
+pub fn whole(text: &str) -> Option<u64> {
+    let spelled = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| spelled)
+}
+
 /// A text as a JSON string.
 pub(crate) fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()

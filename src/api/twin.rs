@@ -3,6 +3,7 @@
 use super::{Call, body_text};
 use crate::answer::Answer;
 use crate::rpc;
+use fieldhook_core::canonical::whole;
 use fieldhook_core::event::DeviceId;
 use fieldhook_core::history::limit;
 use fieldhook_core::problem::{Code, Problem, Result};
@@ -23,7 +24,7 @@ pub async fn list(call: &Call<'_>, device: &DeviceId) -> Result<Answer> {
     let limit = limit(call.request)?;
     let after = match call.request.query_value("after") {
         None => 0,
-        Some(text) => text.parse::<u64>().map_err(|_| {
+        Some(text) => whole(&text).ok_or_else(|| {
             Problem::field(Code::BadCursor, "after", "take the cursor from `next` of the page before")
         })?,
     };
@@ -43,7 +44,7 @@ pub async fn clear(call: &Call<'_>, device: &DeviceId) -> Result<Answer> {
 }
 
 pub async fn cancel(call: &Call<'_>, device: &DeviceId, id: &str) -> Result<Answer> {
-    if id.parse::<u64>().is_err() {
+    if whole(id).is_none() {
         return Err(Problem::new(Code::UnknownCommand, "a command's id is a number"));
     }
     send(call, device, "cancel", id, 200).await
@@ -60,14 +61,16 @@ async fn send(
     Ok(Answer::json(status, answer))
 }
 
-/// The version that a writer has seen: `If-Match: "17"` (RFC 9110, 13.1.1). `*` and none match any.
+/// The version that a writer has seen: `If-Match: "17"` (RFC 9110, 13.1.1). `*` and none match any; a `W/` is passed
+/// over, since proxies that compress make an ETag weak.
 fn if_match(request: &Request) -> Result<Option<u64>> {
     let Some(text) = request.headers.get("if-match") else { return Ok(None) };
     if text == "*" {
         return Ok(None);
     }
-    let version = text.trim_start_matches("W/").trim_matches('"').parse();
-    version.map(Some).map_err(|_| {
+    let tag = text.strip_prefix("W/").unwrap_or(text);
+    let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).and_then(whole);
+    version.map(Some).ok_or_else(|| {
         Problem::field(Code::BadQuery, "if-match", "If-Match holds the ETag of a twin, such as \"17\"")
     })
 }

@@ -70,12 +70,19 @@ impl Request {
     /// Reads a whole queue: an array of commands, or the same as `{"commands":[…]}`.
     ///
     /// # Errors
-    /// As [`Request::read`], for the first command that cannot be accepted.
+    /// As [`Request::read`], for the first command that cannot be accepted; `bad-field` for another property.
     pub fn read_all(body: &str) -> Result<Vec<Self>> {
         let raw: &RawValue = serde_json::from_str(body)
             .map_err(|error| Problem::new(Code::BadJson, format!("not valid JSON: {error}")))?;
         let list = match canonical::members(raw.get()) {
-            Ok(members) => members.get("commands").copied().unwrap_or(raw),
+            Ok(mut members) => {
+                members.retain(|_, value| value.get() != "null");
+                let list = members.remove("commands").unwrap_or(raw);
+                if let (false, Some(key)) = (list.get() == raw.get(), members.keys().next()) {
+                    return Err(bad(key, "is not a property of a queue"));
+                }
+                list
+            }
             Err(_) => raw,
         };
         let list: Vec<&RawValue> = serde_json::from_str(list.get())
@@ -124,6 +131,9 @@ mod tests {
             let names: Vec<String> = Request::read_all(body).unwrap().into_iter().map(|r| r.name).collect();
             assert_eq!(names, ["a", "b"]);
         }
+        assert!(Request::read_all(r#"{"commands":[],"other":null}"#).unwrap().is_empty());
+        let other = Request::read_all(r#"{"commands":[{"name":"a"}],"other":1}"#).unwrap_err();
+        assert_eq!((other.code, other.field.as_deref()), (Code::BadField, Some("other")));
         assert!(Request::read_all("[]").unwrap().is_empty());
         assert_eq!(Request::read_all(r#"{"name":"a"}"#).unwrap_err().field.as_deref(), Some("commands"));
         assert_eq!(Request::read_all("[1]").unwrap_err().code, Code::BadField);
