@@ -77,6 +77,24 @@ describe("writing a twin", () => {
     });
   }
 
+  test("what a device hears of a write does not change the ETag", async () => {
+    const keys = Object.fromEntries(numbers(1, 60).map((n) => [`a-rather-long-key-${n}`, 1]));
+    await twin("PATCH", "heard", keys);
+    const report = { coreid: "heard", event: "fieldhook/report", data: JSON.stringify({ ...keys, _v: 1 }) };
+    await client.accepted(anEvent(report));
+    const written = (await twin("PUT", "heard", {})).headers.get("etag");
+    let v = 1;
+    for (let replies = 0; `"${v}"` !== written; replies++) {
+      assert.ok(replies < 10);
+      const data = JSON.stringify({ _v: v });
+      const reply = JSON.parse((await client.accepted(anEvent({ ...report, data }))).text);
+      assert.equal((await stateOf("heard")).etag, written);
+      assert.ok(reply.v > v && "more" in reply === (`"${reply.v}"` !== written), JSON.stringify(reply));
+      v = reply.v;
+    }
+    assert.equal((await twin("PATCH", "heard", { x: 1 }, { ifMatch: written })).status, 200);
+  });
+
   test("of twenty writes at once over the same version one is made, and the others are told", async () => {
     await twin("PATCH", "race", { start: true });
     const writes = numbers(1, 20).map((n) => twin("PATCH", "race", { winner: n }, { ifMatch: '"1"' }));
