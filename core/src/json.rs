@@ -1,6 +1,8 @@
 //! JSON text that is passed on rather than parsed: device data shown where it is valid JSON, as it was sent.
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use std::fmt;
 
 /// How deep data may nest and still be shown as JSON: what readers' parsers commonly allow.
 pub const DEPTH_MAX: usize = 64;
@@ -34,6 +36,40 @@ pub fn parsed(text: &str) -> Option<Box<RawValue>> {
 /// Any text as a JSON string.
 pub fn quoted(text: &str) -> Option<Box<RawValue>> {
     serde_json::to_string(text).ok().and_then(|json| RawValue::from_string(json).ok())
+}
+
+/// The members of a JSON object in the order they were written in, values still text.
+///
+/// ```
+/// use fieldhook_core::json::Members;
+/// let Members(members) = serde_json::from_str(r#"{"b": 1.50, "a": {"c": null}}"#).unwrap();
+/// assert_eq!((members[0].0.as_str(), members[0].1.get()), ("b", "1.50"));
+/// ```
+#[derive(Debug)]
+pub struct Members(pub Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
 }
 
 /// The deepest nesting of brackets outside of strings. An upper bound where the text is not JSON.

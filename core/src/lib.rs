@@ -8,6 +8,8 @@
 //! The other direction: an application writes a device's [`twin`] and its [`commands`]; whom they are told is decided
 //! in [`home`], and what of them one reply carries in [`due`].
 //!
+//! The way out: an [`integration`] makes a request of a logged event, for a [`target`] that may be called.
+//!
 //! Nothing here does I/O or looks at a clock: the Worker (`src/`) performs what is decided here.
 
 pub mod canonical;
@@ -21,6 +23,7 @@ pub mod fleet;
 pub mod history;
 pub mod home;
 pub mod ingest;
+pub mod integration;
 pub mod json;
 pub mod log;
 pub mod problem;
@@ -35,6 +38,7 @@ pub mod series;
 pub mod settings;
 pub mod source;
 pub mod stream;
+pub mod target;
 pub mod template;
 pub mod transform;
 pub mod twin;

@@ -80,7 +80,7 @@ pub fn publications(
     };
     let error = |text: String| {
         let topic =
-            topic(hook.error_topic.as_ref(), event, variables, || format!("hook-error/{}", event.name));
+            topic(hook.hook.error_topic.as_ref(), event, variables, || format!("hook-error/{}", event.name));
         Publication { name: format!("{topic}/0"), data: text.into_bytes(), kind: Kind::Error }
     };
     match outcome {
@@ -90,7 +90,7 @@ pub fn publications(
         Outcome::Failed(failure) => vec![error(failure.to_string())],
         Outcome::Answered(response) if is_success(response.status) => {
             let body = said(hook, event, variables, &response.body);
-            let topic = topic(hook.response_topic.as_ref(), event, variables, || default_topic(event));
+            let topic = topic(hook.hook.response_topic.as_ref(), event, variables, || default_topic(event));
             let parts = parts(&body).enumerate().map(|(index, part)| Publication {
                 name: format!("{topic}/{index}"),
                 data: part.to_vec(),
@@ -106,7 +106,7 @@ pub fn publications(
 
 /// The answer as it is published: through the response template where the answer is JSON, else verbatim.
 fn said(hook: &Webhook, event: &Event, variables: &[(String, String)], body: &[u8]) -> Vec<u8> {
-    let Some(template) = &hook.response_template else { return body.to_vec() };
+    let Some(template) = &hook.hook.response_template else { return body.to_vec() };
     let Some(json) = std::str::from_utf8(body).ok().filter(|text| is_json(text)) else {
         return body.to_vec();
     };

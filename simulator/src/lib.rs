@@ -13,7 +13,6 @@ pub mod clock;
 pub mod commands;
 pub mod definition;
 pub mod device;
-pub mod encoding;
 pub mod event;
 pub mod http;
 pub mod printable;

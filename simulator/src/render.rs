@@ -1,22 +1,15 @@
 //! The request that Particle makes of a webhook and an event, byte for byte where its documentation shows it.
 
-use crate::definition::{Auth, Members, Method, Pairs, Payload, Webhook};
-use crate::encoding::form;
+use crate::definition::Webhook;
 use crate::event::Event;
 use crate::http::request::Request;
 use crate::target::{BadUrl, Target};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use fieldhook_core::template::{Context, Fields, RenderError, Template};
-use serde_json::Value;
+use fieldhook_core::integration::render::{Body, JSON, LIMIT, is_header_name};
+use fieldhook_core::template::{Context, Fields, RenderError};
 use std::fmt;
 
 /// How Particle's cloud names itself.
 pub const USER_AGENT: &str = "ParticleBot/1.1 (https://docs.particle.io/webhooks)";
-const FORM: &str = "application/x-www-form-urlencoded";
-const JSON: &str = "application/json";
-/// The most a template may render to, bytes: events have 16 KB of data.
-const LIMIT: usize = 1024 * 1024;
 
 /// What the user of this command says over the definition.
 #[derive(Debug, Clone, Default)]
@@ -76,16 +69,21 @@ pub fn with_context<T>(
 ///
 /// # Errors
 /// A template, URL or header that came out unusable.
-pub fn request(hook: &Webhook, event: &Event, overrides: &Overrides) -> Result<Request, NoRequest> {
+pub fn request(webhook: &Webhook, event: &Event, overrides: &Overrides) -> Result<Request, NoRequest> {
+    let (hook, defaults) = (&webhook.hook, event.defaults());
     with_context(event, &overrides.variables, &event.data, |context| {
         let url = match &overrides.url {
             Some(url) => url.clone(),
             None => hook.url.render(context, LIMIT)?,
         };
-        let body = body(hook, event, context)?;
-        let target = Target::parse(&url).map_err(NoRequest::Url)?.with_query(&query(hook, event, context)?);
-        let mut custom = custom_headers(&hook.headers, context)?;
-        let mut authorization = authorization(hook.auth.as_ref(), context)?;
+        let body = hook.render_body(context, &defaults)?;
+        let query = hook.render_query(context, &defaults)?;
+        let target = Target::parse(&url).map_err(NoRequest::Url)?.with_query(&query);
+        let mut custom = hook.render_headers(context)?;
+        if let Some((name, _)) = custom.iter().find(|(name, _)| !is_header_name(name)) {
+            return Err(NoRequest::Header(name.clone()));
+        }
+        let mut authorization = hook.render_authorization(context)?;
         if let Some(token) = &overrides.token {
             let bearer = format!("Bearer {token}");
             match custom.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
@@ -95,89 +93,8 @@ pub fn request(hook: &Webhook, event: &Event, overrides: &Overrides) -> Result<R
         }
         let headers = headers(custom, &target, authorization, body.as_ref())?;
         let body = body.map(|body| body.text.into_bytes());
-        Ok(Request { method: hook.method.as_str(), target, headers, body, verify: hook.verify })
+        Ok(Request { method: hook.method.as_str(), target, headers, body, verify: webhook.verify })
     })
-}
-
-struct Body {
-    text: String,
-    content_type: Option<&'static str>,
-}
-
-fn body(hook: &Webhook, event: &Event, context: &Context<'_>) -> Result<Option<Body>, NoRequest> {
-    if !hook.method.has_body() {
-        return Ok(None);
-    }
-    let (text, content_type) = match &hook.payload {
-        Payload::None if hook.defaults => (fields(event, true, &[]), Some(FORM)),
-        Payload::None => (String::new(), None),
-        Payload::Form(pairs) => (fields(event, hook.defaults, &rendered(pairs, context)?), Some(FORM)),
-        Payload::Json(document) => (document.render(context, LIMIT)?, Some(JSON)),
-        Payload::JsonText(document) => {
-            let text = document.render(context, LIMIT)?;
-            (if hook.defaults { merged(event, text) } else { text }, Some(JSON))
-        }
-        Payload::Body(document) => (document.render(context, LIMIT)?, None),
-    };
-    Ok(Some(Body { text, content_type }))
-}
-
-fn query(hook: &Webhook, event: &Event, context: &Context<'_>) -> Result<String, NoRequest> {
-    let mut pairs = rendered(&hook.query, context)?;
-    if matches!(hook.method, Method::Get | Method::Delete) {
-        if let Payload::Form(more) = &hook.payload {
-            pairs.extend(rendered(more, context)?);
-        }
-        return Ok(fields(event, hook.defaults, &pairs));
-    }
-    Ok(fields(event, false, &pairs))
-}
-
-/// Defaults first, in their order; a pair of the same name takes a default's place.
-fn fields(event: &Event, defaults: bool, pairs: &[(String, String)]) -> String {
-    let given = |name: &str| pairs.iter().any(|(custom, _)| custom == name);
-    let defaults = if defaults { event.defaults().to_vec() } else { Vec::new() };
-    let defaults: Vec<_> = defaults.into_iter().filter(|(name, _)| !given(name)).collect();
-    let defaults = defaults.iter().map(|(name, value)| (*name, value.as_str()));
-    form(defaults.chain(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
-}
-
-/// The defaults in JSON that was written as a string, if it came out as an object.
-fn merged(event: &Event, text: String) -> String {
-    let Ok(Members(members)) = serde_json::from_str(&text) else { return text };
-    let given = |name: &str| members.iter().any(|(custom, _)| custom == name);
-    let defaults = event.defaults().into_iter().filter(|(name, _)| !given(name));
-    let defaults = defaults.map(|(name, value)| format!("\"{name}\":{}", Value::from(value)));
-    let members =
-        members.iter().map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), value.get()));
-    format!("{{{}}}", defaults.chain(members).collect::<Vec<_>>().join(","))
-}
-
-fn rendered(pairs: &Pairs, context: &Context<'_>) -> Result<Vec<(String, String)>, RenderError> {
-    let render = |template: &Template| template.render(context, LIMIT);
-    pairs.iter().map(|(name, value)| Ok((render(name)?, render(value)?))).collect()
-}
-
-fn authorization(auth: Option<&Auth>, context: &Context<'_>) -> Result<Option<String>, RenderError> {
-    Ok(match auth {
-        None => None,
-        Some(Auth::Bearer(token)) => Some(format!("Bearer {}", token.render(context, LIMIT)?)),
-        Some(Auth::Basic { username, password }) => {
-            let pair = format!("{}:{}", username.render(context, LIMIT)?, password.render(context, LIMIT)?);
-            Some(format!("Basic {}", BASE64.encode(pair)))
-        }
-    })
-}
-
-fn custom_headers(pairs: &Pairs, context: &Context<'_>) -> Result<Vec<(String, String)>, NoRequest> {
-    let legal_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
-    };
-    let headers = rendered(pairs, context)?;
-    match headers.iter().find(|(name, _)| !legal_name(name)) {
-        Some((name, _)) => Err(NoRequest::Header(name.clone())),
-        None => Ok(headers),
-    }
 }
 
 /// The definition's own headers, then the cloud's, in the order of the documented requests. One that the

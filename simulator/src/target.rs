@@ -1,6 +1,6 @@
 //! Where a request goes, and whether it may: nothing but this machine unless the user says so.
 
-use crate::encoding::request_line;
+use fieldhook_core::integration::encoding::request_line;
 use std::fmt;
 use std::net::IpAddr;
 

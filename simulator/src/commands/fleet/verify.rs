@@ -2,10 +2,10 @@
 
 use super::super::Stop;
 use super::tally::Verified;
-use crate::encoding::percent;
 use crate::http::client::Client;
 use crate::http::request::Request;
 use crate::target::Target;
+use fieldhook_core::integration::encoding::percent;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 

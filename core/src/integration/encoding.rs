@@ -6,7 +6,7 @@
 /// A name or value of a form or a query.
 ///
 /// ```
-/// use simulator::encoding::percent;
+/// use fieldhook_core::integration::encoding::percent;
 /// assert_eq!(percent("Hi there!"), "Hi%20there%21");
 /// assert_eq!(percent("39.7,-104.9_~"), "39.7%2C-104.9_~");
 /// assert_eq!(percent("é"), "%C3%A9");
@@ -18,7 +18,7 @@ pub fn percent(text: &str) -> String {
 /// A path or query that somebody wrote: only what may not stand in a request line is encoded.
 ///
 /// ```
-/// use simulator::encoding::request_line;
+/// use fieldhook_core::integration::encoding::request_line;
 /// assert_eq!(request_line("/log/my room?x=1%20y"), "/log/my%20room?x=1%20y");
 /// ```
 pub fn request_line(text: &str) -> String {
