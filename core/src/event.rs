@@ -41,6 +41,8 @@ pub struct Event {
     /// The data before a transform changed it.
     pub raw: Option<String>,
     pub transform_error: Option<String>,
+    /// How many deliveries it has come through (`fieldhook-hop`).
+    pub hops: u32,
 }
 
 macro_rules! text_type {
@@ -198,7 +200,7 @@ pub fn derive_id(name: &str, data: &str, published_at: &str) -> String {
 }
 
 /// Length-prefixed, so that no two lists of fields are the same bytes.
-fn hash_fields(fields: &[&str]) -> [u8; 32] {
+pub(crate) fn hash_fields(fields: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for field in fields {
         hash.update((field.len() as u64).to_be_bytes());

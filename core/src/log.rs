@@ -109,6 +109,9 @@ pub struct Details {
     pub media_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<Box<RawValue>>,
+    /// How many deliveries it had come through (`fieldhook-hop`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hops: u32,
     /// The fleet's log could not hold the event; the device's own log has it whole.
     #[serde(default, skip_serializing_if = "is_false")]
     pub truncated: bool,
@@ -131,6 +134,10 @@ impl Details {
             ..self
         }
     }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -166,6 +173,7 @@ impl Entry {
                 report_error: None,
                 media_type: event.media_type,
                 extra: event.extra,
+                hops: event.hops,
                 truncated: false,
             },
             plan: plan.unwrap_or(Plan::Said(String::new())),
@@ -227,14 +235,22 @@ impl Row {
     pub fn view(self) -> Result<View, Problem> {
         let details: Details = serde_json::from_str(&self.details)
             .map_err(|_| Problem::new(Code::Internal, format!("the row {} cannot be read", self.seq)))?;
-        Ok(View {
-            seq: self.seq,
+        Ok(details.view(self.seq, self.received_at, &self.event, &self.data))
+    }
+}
+
+impl Details {
+    /// The event they belong to, as every reader sees it.
+    pub fn view(self, seq: u64, received_at: Time, event: &str, data: &str) -> View {
+        let details = self;
+        View {
+            seq,
             id: details.id,
-            event: self.event,
-            data: json::shown(&self.data),
+            event: event.to_owned(),
+            data: json::shown(data),
             coreid: details.coreid,
             published_at: details.published_at.to_string(),
-            received_at: self.received_at.to_string(),
+            received_at: received_at.to_string(),
             source: details.source,
             product_id: details.product_id,
             fw_version: details.fw_version,
@@ -247,7 +263,7 @@ impl Row {
             media_type: details.media_type,
             extra: details.extra,
             truncated: details.truncated,
-        })
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::clock::Time;
 use crate::ingest::fields;
 use crate::problem::{Code, Problem, Result};
-use crate::proof::{Credential, Signed};
+use crate::proof::{Credential, HOP_HEADER, Signed};
 use crate::request::{Body, Headers, Request};
 use crate::settings::Malformed;
 use base64::Engine;
@@ -17,7 +17,7 @@ pub const ENTRIES_MAX: usize = 1_000;
 /// How long an entry is kept, milliseconds: 30 days.
 pub const RETENTION: i64 = 30 * 86_400_000;
 /// The header fields that reading an event looks at. No other is kept: one of them could be a secret.
-const KEPT_HEADERS: [&str; 7] = [
+const KEPT_HEADERS: [&str; 8] = [
     "content-type",
     "content-encoding",
     "x-particle-event-id",
@@ -25,6 +25,7 @@ const KEPT_HEADERS: [&str; 7] = [
     "x-particle-device-id",
     "x-particle-published-at",
     "x-particle-product-id",
+    HOP_HEADER,
 ];
 
 /// A refused request, or one refused item of a batch.
@@ -102,8 +103,8 @@ impl Entry {
         let says_id = |name: &str| matches!(name, "event_id" | "id" | "x-particle-event-id");
         let query = form_urlencoded::parse(request.query.as_bytes()).filter(|(name, _)| !says_id(name));
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        headers
-            .extend(request.headers.into_iter().filter(|(n, _)| n.starts_with("x-particle-") && !says_id(n)));
+        let goes_on = |name: &str| name == HOP_HEADER || name.starts_with("x-particle-");
+        headers.extend(request.headers.into_iter().filter(|(name, _)| goes_on(name) && !says_id(name)));
         Entry {
             at: request.at,
             code: problem.code.as_str().to_owned(),

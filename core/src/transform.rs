@@ -154,6 +154,7 @@ mod tests {
             extra: None,
             raw: None,
             transform_error: None,
+            hops: 0,
         }
     }
 

@@ -10,7 +10,7 @@ pub mod publish;
 use crate::clock::Time;
 use crate::event::{self, DedupKey, DeviceId, Event, EventName, SourceName};
 use crate::problem::{Code, Problem, Result};
-use crate::proof::Credential;
+use crate::proof::{Credential, check_hops};
 use crate::request::{Body, Headers, Method, Request};
 use body::Content;
 use fields::Fields;
@@ -219,6 +219,7 @@ fn event_of(
         extra: places.extra(arrival.is_secret),
         raw: None,
         transform_error: None,
+        hops: check_hops(&arrival.request.headers)?,
         name,
         data,
         device,

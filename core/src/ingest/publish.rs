@@ -6,13 +6,14 @@ use super::fields::Fields;
 use super::{Arrival, Places, check_size};
 use crate::event::{self, DedupKey, DeviceId, Event, EventName};
 use crate::problem::{Code, Problem, Result};
+use crate::proof::check_hops;
 use crate::request::{Body, Headers};
 
 /// Reads `{"name", "data", "private", "ttl"}`, as JSON or as a form. It is nobody's repeat, and its device is
 /// `api`, whatever else the body names: that is kept as `extra`.
 ///
 /// # Errors
-/// `missing-field`, `bad-field`, `bad-json`, `bad-body`, `body-too-large`, `unsupported-media-type`.
+/// `missing-field`, `bad-field`, `bad-json`, `bad-body`, `body-too-large`, `unsupported-media-type`, `hop-limit`.
 pub fn read(arrival: &Arrival<'_>, product: Option<&str>) -> Result<Event> {
     let request = arrival.request;
     let Body::Bytes(bytes) = &request.body else {
@@ -49,6 +50,7 @@ pub fn read(arrival: &Arrival<'_>, product: Option<&str>) -> Result<Event> {
         extra: places.extra(arrival.is_secret),
         raw: None,
         transform_error: None,
+        hops: check_hops(&request.headers)?,
         name,
         data,
         device,

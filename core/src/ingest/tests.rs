@@ -232,6 +232,17 @@ fn a_batch_has_bounds() {
     assert_eq!(post(JSON, "[]").refused().0, Code::EmptyBatch);
 }
 
+#[test]
+fn an_event_knows_how_many_deliveries_it_came_through() {
+    let event = |hop: &str| post(JSON, r#"{"event":"t"}"#).with("fieldhook-hop", hop).event();
+    assert_eq!(post(JSON, r#"{"event":"t"}"#).event().hops, 0);
+    assert_eq!((event("2").hops, event("often").hops), (2, 0));
+    // Nobody signed it, and it counts all the same: a circle of signed deliveries has to end too.
+    let signed = post(JSON, r#"{"event":"t"}"#).proven_by(Signed::Standard { id: "1".into() });
+    assert_eq!(signed.with("fieldhook-hop", "3").event().hops, 3);
+    assert_eq!(post(JSON, r#"{"event":"t"}"#).with("fieldhook-hop", "4").refused().0, Code::HopLimit);
+}
+
 proptest! {
     #[test]
     fn no_input_panics(

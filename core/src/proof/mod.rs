@@ -120,17 +120,22 @@ fn check_network(settings: &Settings, headers: &Headers) -> Result<()> {
 /// Counts how often an event has been delivered onwards and come back (DESIGN.md, "Delivery").
 pub const HOP_HEADER: &str = "fieldhook-hop";
 /// The most deliveries that may lead here.
-pub const HOPS_MAX: u64 = 3;
+pub const HOPS_MAX: u32 = 3;
 
+/// How many deliveries led here.
+///
+/// It is believed whatever the request's proof covers: a header that nobody signed can make a circle shorter, and
+/// nothing else.
+///
 /// # Errors
 /// `hop-limit`: deliveries lead in a circle.
-pub fn check_hops(headers: &Headers) -> Result<()> {
-    let Some(text) = headers.get(HOP_HEADER) else { return Ok(()) };
+pub fn check_hops(headers: &Headers) -> Result<u32> {
+    let Some(text) = headers.get(HOP_HEADER) else { return Ok(0) };
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     // A number too long to read is too many; what is no number counts nothing.
-    match text.parse::<u64>() {
-        Ok(hops) if hops <= HOPS_MAX => Ok(()),
-        Err(_) if !is_number => Ok(()),
+    match text.parse::<u32>() {
+        Ok(hops) if hops <= HOPS_MAX => Ok(hops),
+        Err(_) if !is_number => Ok(0),
         _ => Err(Problem::new(Code::HopLimit, "deliveries lead back here: look for a circle")),
     }
 }
