@@ -8,12 +8,13 @@ use crate::printable::printable;
 use crate::render::{NoRequest, with_context};
 use crate::throttle::SLEEPING;
 use fieldhook_core::clock::Time;
+use fieldhook_core::integration::response::{
+    PUBLISHED_MAX, default_error_topic, default_response_topic, error_text,
+};
 use fieldhook_core::reply::PART;
 use fieldhook_core::template::{Context, Template};
 use serde_json::{Value, json};
 
-/// "The first 100 KB is published" (Particle docs, webhook reference).
-const PUBLISHED_MAX: usize = 102_400;
 /// The most a topic may render to, bytes.
 const TOPIC_MAX: usize = 1024;
 
@@ -80,7 +81,7 @@ pub fn publications(
     };
     let error = |text: String| {
         let topic =
-            topic(hook.hook.error_topic.as_ref(), event, variables, || format!("hook-error/{}", event.name));
+            topic(hook.hook.error_topic.as_ref(), event, variables, || default_error_topic(&event.name));
         Publication { name: format!("{topic}/0"), data: text.into_bytes(), kind: Kind::Error }
     };
     match outcome {
@@ -99,7 +100,7 @@ pub fn publications(
             std::iter::once(sent).chain(parts).collect()
         }
         Outcome::Answered(response) => {
-            vec![sent, error(format!("error status {} from {host}", response.status))]
+            vec![sent, error(error_text(response.status, host))]
         }
     }
 }
@@ -131,13 +132,8 @@ pub fn parts(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     body.get(..PUBLISHED_MAX).unwrap_or(body).chunks(PART)
 }
 
-/// For devices in a product its own id comes first, so that no other device hears it (Particle docs,
-/// "Response Topic").
 fn default_topic(event: &Event) -> String {
-    match event.product_id {
-        Some(_) => format!("{}/hook-response/{}", event.device, event.name),
-        None => format!("hook-response/{}", event.name),
-    }
+    default_response_topic(event.product_id.is_some(), &event.device, &event.name)
 }
 
 fn topic(

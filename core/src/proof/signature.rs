@@ -23,6 +23,13 @@ pub enum Secret {
 }
 
 impl Secret {
+    /// What is signed with.
+    pub(crate) fn key(&self) -> &[u8] {
+        match self {
+            Secret::StandardWebhooks(key) | Secret::Hub(key) => key,
+        }
+    }
+
     /// `None` for a `whsec_` secret that is not base64, or is empty.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix("whsec_") {
@@ -116,7 +123,7 @@ pub fn check_hub(secrets: &[Secret], header: &str, body: &[u8]) -> bool {
 }
 
 /// `None` never happens: HMAC takes a key of any length. The type says it could, so nothing panics.
-fn sign(key: &[u8], parts: &[&[u8]]) -> Option<[u8; 32]> {
+pub(crate) fn sign(key: &[u8], parts: &[&[u8]]) -> Option<[u8; 32]> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     for part in parts {
         mac.update(part);

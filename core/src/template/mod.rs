@@ -120,6 +120,17 @@ impl Template {
         Ok(output.into_text())
     }
 
+    /// Whether it is text without a tag, the same for every event.
+    ///
+    /// ```
+    /// use fieldhook_core::template::Template;
+    /// assert!(Template::parse("X-Room").unwrap().is_literal());
+    /// assert!(!Template::parse("X-{{room}}").unwrap().is_literal());
+    /// ```
+    pub fn is_literal(&self) -> bool {
+        self.nodes.iter().all(|node| matches!(node, Node::Text(_)))
+    }
+
     /// Whether a tag uses this name, alone or as the first part of a dotted name. What is costly to
     /// compute (`FIELDHOOK_DUE`) is computed only for templates that mention it.
     ///

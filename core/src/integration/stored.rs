@@ -1,0 +1,171 @@
+//! What is kept of an integration, and what of it can be told without its secrets.
+
+use super::definition::{Definition, is_respond};
+use super::filter::Filter;
+use super::hook::{Method, flag};
+use crate::clock::Time;
+use crate::definition::Properties;
+use crate::problem::{Code, Problem, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Who speaks: Particle's own JSON, or a RESThooks subscription. They are one resource with two faces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Face {
+    Integration,
+    Subscription,
+}
+
+impl Face {
+    /// What the property with the address is called.
+    pub fn url_property(self) -> &'static str {
+        match self {
+            Face::Integration => "url",
+            Face::Subscription => "target_url",
+        }
+    }
+}
+
+/// What the Registry keeps of one integration: one JSON text.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Stored {
+    /// 24 lower-case hexadecimal digits, as Particle's.
+    pub id: String,
+    pub created_at: Time,
+    pub updated_at: Time,
+    /// Made under `/v1/products/{p}`: only that product's events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
+    pub face: Face,
+    /// What was sent: unknown properties kept, members in their order, old spellings replaced, secrets masked.
+    pub definition: Box<RawValue>,
+    /// The secrets, sealed: opaque here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
+    /// Events received at or before this are skipped: creation, or a resume from now.
+    pub from: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
+    /// Counts up with each change of this integration.
+    #[serde(default)]
+    pub revision: u64,
+}
+
+/// Why nothing is delivered, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    pub reason: Reason,
+    pub at: Time,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// By its definition, or by a caller.
+    Disabled,
+    /// The service answered 410.
+    Gone,
+    /// Too many deliveries in a row were parked.
+    Parked,
+}
+
+/// What can be told without the secrets; held in the snapshot, in order of creation.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    pub stored: Stored,
+    pub filter: Filter,
+    pub respond: bool,
+}
+
+impl Listed {
+    /// # Errors
+    /// `bad-definition` for a stored definition that this version cannot read.
+    pub fn of(stored: Stored) -> Result<Listed> {
+        let mut properties = Properties::parse(stored.definition.get().as_bytes())?;
+        let filter = Filter::read(&mut properties, stored.face, stored.product.clone())?;
+        let respond = is_respond(&mut properties)?;
+        Ok(Listed { stored, filter, respond })
+    }
+}
+
+/// An integration in Particle's list (PARTICLE.md, "Streams and REST").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    pub id: String,
+    /// The prefix; of a subscription with several, the first.
+    pub event: String,
+    pub created_at: String,
+    /// Masked, where it holds a secret.
+    pub url: String,
+    #[serde(rename = "requestType")]
+    pub request_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(rename = "deviceID", skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+}
+
+impl Stored {
+    /// ```
+    /// use fieldhook_core::integration::{Definition, Face, Stored};
+    /// use fieldhook_core::clock::Time;
+    /// let definition = Definition::read(br#"{"eventName":"t","url":"https://h.dev/"}"#, Face::Integration, None).unwrap();
+    /// let stored = Stored::new("0123456789abcdef01234567".into(), Time::from_millis(0), None, &definition);
+    /// assert_eq!(
+    ///     serde_json::to_string(&stored.summary().unwrap()).unwrap(),
+    ///     r#"{"id":"0123456789abcdef01234567","event":"t","created_at":"1970-01-01T00:00:00.000Z","url":"https://h.dev/","requestType":"POST"}"#
+    /// );
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Listed::of`].
+    pub fn summary(&self) -> Result<Summary> {
+        let mut properties = Properties::parse(self.definition.get().as_bytes())?;
+        let filter = Filter::read(&mut properties, self.face, self.product.clone())?;
+        let disabled = flag(&mut properties, "disabled")?.unwrap_or(false) || self.paused.is_some();
+        let method = properties.text("requestType")?.as_deref().and_then(Method::parse);
+        Ok(Summary {
+            id: self.id.clone(),
+            event: filter.events.first().cloned().unwrap_or_default(),
+            created_at: self.created_at.to_string(),
+            url: properties.text(self.face.url_property())?.unwrap_or_default(),
+            request_type: method.unwrap_or(Method::Post).as_str(),
+            name: properties.text("name")?,
+            device_id: filter.device,
+            disabled: disabled.then_some(true),
+        })
+    }
+
+    /// A new integration, its secrets still to be sealed.
+    pub fn new(id: String, now: Time, product: Option<String>, definition: &Definition) -> Self {
+        let (masked, _) = definition.masked();
+        let paused = definition.disabled.then_some(Paused { reason: Reason::Disabled, at: now });
+        Stored {
+            id,
+            created_at: now,
+            updated_at: now,
+            product,
+            face: definition.face,
+            definition: masked,
+            sealed: None,
+            from: now,
+            paused,
+            revision: 0,
+        }
+    }
+
+    /// Whether a text can be the id of one.
+    pub fn is_id(text: &str) -> bool {
+        text.len() == 24 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    }
+
+    /// # Errors
+    /// `internal` for what this version cannot read.
+    pub fn parse(text: &str) -> Result<Self> {
+        serde_json::from_str(text)
+            .map_err(|_| Problem::new(Code::Internal, "a stored integration cannot be read"))
+    }
+}
