@@ -34,6 +34,7 @@ pub mod registry;
 pub mod reply;
 pub mod request;
 pub mod retention;
+pub mod seal;
 pub mod series;
 pub mod settings;
 pub mod source;

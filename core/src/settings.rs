@@ -8,6 +8,7 @@ use crate::proof::network::Network;
 use crate::proof::signature::Secret;
 use crate::proof::token::TokenHash;
 use crate::reply::Framing;
+use crate::seal::Key;
 
 /// Default of `DEDUP_WINDOW`, seconds.
 pub const DEDUP_WINDOW: i64 = 86_400;
@@ -32,6 +33,18 @@ pub const STREAM_OPENS: u32 = 100;
 pub const STREAM_MAX: u32 = 100;
 /// What `STREAM_OPENS` counts over, seconds.
 pub const STREAM_WINDOW: i64 = 300;
+
+/// Default of `RETRY_SCHEDULE`: seconds from one attempt to the next (Standard Webhooks, "Delivery attempts and retries").
+pub const RETRY_SCHEDULE: [i64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+/// The most retries, and the longest wait between two, seconds.
+pub const RETRIES_MAX: usize = 100;
+pub const RETRY_WAIT_MAX: f64 = 30.0 * 86_400.0;
+/// Default of `DELIVERY_TIMEOUT`, seconds.
+pub const DELIVERY_TIMEOUT: f64 = 20.0;
+/// Default of `CIRCUIT_PROBE`, seconds.
+pub const CIRCUIT_PROBE: f64 = 30.0;
+/// Default of `REPLAY_RATE`: deliveries that one replay starts in a second, in each shard.
+pub const REPLAY_RATE: u32 = 20;
 
 /// A secret with fewer characters is warned about, not refused.
 pub const SHORT_SECRET: usize = 16;
@@ -86,6 +99,19 @@ pub struct Settings {
     pub fleet_shards: u32,
     pub stream_opens: u32,
     pub stream_max: u32,
+    /// Milliseconds between one attempt and the next; one attempt more than this is long.
+    pub retry_schedule: Vec<i64>,
+    pub require_https: bool,
+    /// Lifts the rules of scheme, address and port: for local development only.
+    pub allow_private_targets: bool,
+    /// Milliseconds that one attempt may take.
+    pub delivery_timeout: i64,
+    /// Milliseconds between two probes of a host that fails.
+    pub circuit_probe: i64,
+    /// Deliveries per second.
+    pub replay_rate: u32,
+    /// The first seals, all open.
+    pub encryption_keys: Vec<Key>,
 }
 
 impl Settings {
@@ -142,6 +168,16 @@ impl Settings {
             fleet_shards: shards as u32,
             stream_opens: stream_opens as u32,
             stream_max: stream_max as u32,
+            retry_schedule: vars.waits("RETRY_SCHEDULE", &RETRY_SCHEDULE)?,
+            require_https: vars.choice("REQUIRE_HTTPS", &[("true", true), ("false", false)])?,
+            allow_private_targets: vars
+                .choice("ALLOW_PRIVATE_TARGETS", &[("false", false), ("true", true)])?,
+            delivery_timeout: millis(vars.number("DELIVERY_TIMEOUT", DELIVERY_TIMEOUT, 0.1, 60.0)?),
+            circuit_probe: millis(vars.number("CIRCUIT_PROBE", CIRCUIT_PROBE, 0.1, 3_600.0)?),
+            replay_rate: vars.number("REPLAY_RATE", f64::from(REPLAY_RATE), 1.0, 1_000.0)? as u32,
+            encryption_keys: vars.list("ENCRYPTION_KEYS", |text| {
+                Key::parse(text).ok_or("must be base64 of 32 bytes each: openssl rand -base64 32")
+            })?,
         })
     }
 
@@ -192,6 +228,20 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
         if items.is_empty() { Err(bad(name, "is set but holds nothing")) } else { Ok(items) }
     }
 
+    /// Seconds, comma-separated, as milliseconds.
+    fn waits(&self, name: &str, default: &[i64]) -> Result<Vec<i64>> {
+        let why = "must be at most 100 numbers of seconds, none over 30 days";
+        let waits = self.list(name, |item| match item.parse::<f64>() {
+            Ok(seconds) if (0.0..=RETRY_WAIT_MAX).contains(&seconds) => Ok(millis(seconds)),
+            _ => Err(why),
+        })?;
+        match waits.len() {
+            0 => Ok(default.iter().map(|seconds| seconds * 1000).collect()),
+            1..=RETRIES_MAX => Ok(waits),
+            _ => Err(bad(name, why)),
+        }
+    }
+
     fn holds_short(&self, name: &str) -> bool {
         split_list(&self.text(name).unwrap_or_default()).any(|secret| secret.chars().count() < SHORT_SECRET)
     }
@@ -199,6 +249,10 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
     fn tokens(&self, name: &str) -> Vec<TokenHash> {
         split_list(&self.text(name).unwrap_or_default()).map(TokenHash::of).collect()
     }
+}
+
+fn millis(seconds: f64) -> i64 {
+    (seconds * 1000.0) as i64
 }
 
 fn split_list(text: &str) -> impl Iterator<Item = &str> {
@@ -238,6 +292,23 @@ mod tests {
     }
 
     #[test]
+    fn a_schedule_is_in_seconds_and_has_a_default() {
+        let waits = |pairs: &[(&str, &str)]| read(pairs).unwrap().retry_schedule;
+        assert_eq!(waits(&[]).len(), 9);
+        assert_eq!(waits(&[]).first(), Some(&5_000));
+        assert_eq!(waits(&[("RETRY_SCHEDULE", "0.25, 3")]), [250, 3_000]);
+    }
+
+    #[test]
+    fn the_first_key_seals_and_none_is_shown() {
+        let first = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        let settings = read(&[("ENCRYPTION_KEYS", &format!("{first},{}", "A".repeat(43)))]).unwrap();
+        let ids: Vec<&str> = settings.encryption_keys.iter().map(Key::id).collect();
+        assert_eq!(ids, ["630dcd29", "66687aad"]);
+        assert!(!format!("{settings:?}").contains("[0, 1, 2"));
+    }
+
+    #[test]
     fn several_tokens_are_active_at_once() {
         assert_eq!(read(&[("INGEST_TOKENS", " a , b,,c")]).unwrap().ingest_tokens.len(), 3);
     }
@@ -251,6 +322,16 @@ mod tests {
             ("HMAC_SECRETS", "whsec_%%%"),
             ("REPLY_BUDGET", "512"),
             ("ALLOWED_NETWORKS", ","),
+            ("RETRY_SCHEDULE", "5,soon"),
+            ("RETRY_SCHEDULE", "5,-1"),
+            ("RETRY_SCHEDULE", "2592001"),
+            ("REQUIRE_HTTPS", "no"),
+            ("ALLOW_PRIVATE_TARGETS", "yes"),
+            ("DELIVERY_TIMEOUT", "61"),
+            ("CIRCUIT_PROBE", "0.01"),
+            ("REPLAY_RATE", "1001"),
+            ("ENCRYPTION_KEYS", "no-key"),
+            ("ENCRYPTION_KEYS", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg=="),
         ] {
             let problem = read(&[(name, value)]).unwrap_err();
             assert_eq!(problem.code, Code::NotConfigured);

@@ -17,6 +17,12 @@ const VARS = [
   "FLEET_SHARDS",
   "STREAM_OPENS",
   "STREAM_MAX",
+  "RETRY_SCHEDULE",
+  "REQUIRE_HTTPS",
+  "ALLOW_PRIVATE_TARGETS",
+  "DELIVERY_TIMEOUT",
+  "CIRCUIT_PROBE",
+  "REPLAY_RATE",
 ];
 
 /** Those of them that are set in `environment`. */
