@@ -35,6 +35,7 @@ pub mod reply;
 pub mod request;
 pub mod retention;
 pub mod seal;
+pub mod secret_names;
 pub mod series;
 pub mod settings;
 pub mod source;
