@@ -16,6 +16,7 @@ pub mod canonical;
 pub mod clock;
 pub mod commands;
 pub mod definition;
+pub mod delivery;
 pub mod dialogue;
 pub mod due;
 pub mod event;

@@ -1,0 +1,8 @@
+//! The way out, as decisions: what an answer means, when to try again, whether to ask a failing host at all, what is
+//! kept of an attempt and what is counted (DESIGN.md, "Integrations").
+//!
+//! Not here: requests, which `integration` makes, and the calls themselves.
+
+pub mod outcome;
+pub mod retry_after;
+pub mod schedule;
