@@ -3,6 +3,7 @@
 //!
 //! Not here: requests, which `integration` makes, and the calls themselves.
 
+pub mod circuit;
 pub mod outcome;
 pub mod retry_after;
 pub mod schedule;
