@@ -4,6 +4,8 @@
 //! Not here: requests, which `integration` makes, and the calls themselves.
 
 pub mod circuit;
+pub mod mask;
 pub mod outcome;
+pub mod record;
 pub mod retry_after;
 pub mod schedule;
