@@ -3,6 +3,7 @@
 //! Every default is named here and nowhere else. A setting that cannot be read makes the deployment answer
 //! `not-configured` and say which one: it fails closed.
 
+use crate::delivery::schedule::Schedule;
 use crate::problem::{Code, Problem, Result};
 use crate::proof::network::Network;
 use crate::proof::signature::Secret;
@@ -34,11 +35,6 @@ pub const STREAM_MAX: u32 = 100;
 /// What `STREAM_OPENS` counts over, seconds.
 pub const STREAM_WINDOW: i64 = 300;
 
-/// Default of `RETRY_SCHEDULE`: seconds from one attempt to the next (Standard Webhooks, "Delivery attempts and retries").
-pub const RETRY_SCHEDULE: [i64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
-/// The most retries, and the longest wait between two, seconds.
-pub const RETRIES_MAX: usize = 100;
-pub const RETRY_WAIT_MAX: f64 = 30.0 * 86_400.0;
 /// Default of `DELIVERY_TIMEOUT`, seconds.
 pub const DELIVERY_TIMEOUT: f64 = 20.0;
 /// Default of `CIRCUIT_PROBE`, seconds.
@@ -99,8 +95,7 @@ pub struct Settings {
     pub fleet_shards: u32,
     pub stream_opens: u32,
     pub stream_max: u32,
-    /// Milliseconds between one attempt and the next; one attempt more than this is long.
-    pub retry_schedule: Vec<i64>,
+    pub retry_schedule: Schedule,
     pub require_https: bool,
     /// Lifts the rules of scheme, address and port: for local development only.
     pub allow_private_targets: bool,
@@ -168,7 +163,10 @@ impl Settings {
             fleet_shards: shards as u32,
             stream_opens: stream_opens as u32,
             stream_max: stream_max as u32,
-            retry_schedule: vars.waits("RETRY_SCHEDULE", &RETRY_SCHEDULE)?,
+            retry_schedule: match vars.text("RETRY_SCHEDULE") {
+                Some(text) => Schedule::parse(&text).map_err(|why| bad("RETRY_SCHEDULE", why))?,
+                None => Schedule::default(),
+            },
             require_https: vars.choice("REQUIRE_HTTPS", &[("true", true), ("false", false)])?,
             allow_private_targets: vars
                 .choice("ALLOW_PRIVATE_TARGETS", &[("false", false), ("true", true)])?,
@@ -228,20 +226,6 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
         if items.is_empty() { Err(bad(name, "is set but holds nothing")) } else { Ok(items) }
     }
 
-    /// Seconds, comma-separated, as milliseconds.
-    fn waits(&self, name: &str, default: &[i64]) -> Result<Vec<i64>> {
-        let why = "must be at most 100 numbers of seconds, none over 30 days";
-        let waits = self.list(name, |item| match item.parse::<f64>() {
-            Ok(seconds) if (0.0..=RETRY_WAIT_MAX).contains(&seconds) => Ok(millis(seconds)),
-            _ => Err(why),
-        })?;
-        match waits.len() {
-            0 => Ok(default.iter().map(|seconds| seconds * 1000).collect()),
-            1..=RETRIES_MAX => Ok(waits),
-            _ => Err(bad(name, why)),
-        }
-    }
-
     fn holds_short(&self, name: &str) -> bool {
         split_list(&self.text(name).unwrap_or_default()).any(|secret| secret.chars().count() < SHORT_SECRET)
     }
@@ -289,14 +273,6 @@ mod tests {
         assert_eq!(settings.short_secrets, ["INGEST_TOKENS", "HMAC_SECRETS"]);
         assert!(settings.is_secret(&TokenHash::of("hush")) && settings.is_secret(&TokenHash::of("also")));
         assert!(!settings.is_secret(&TokenHash::of("other")));
-    }
-
-    #[test]
-    fn a_schedule_is_in_seconds_and_has_a_default() {
-        let waits = |pairs: &[(&str, &str)]| read(pairs).unwrap().retry_schedule;
-        assert_eq!(waits(&[]).len(), 9);
-        assert_eq!(waits(&[]).first(), Some(&5_000));
-        assert_eq!(waits(&[("RETRY_SCHEDULE", "0.25, 3")]), [250, 3_000]);
     }
 
     #[test]
