@@ -41,8 +41,18 @@ export const COUNTED = fileURLToPath(new URL("counted.mjs", import.meta.url));
  * @param {number} [options.port] by default a free one, kept across `restart`
  * @param {(request: Request) => Response | Promise<Response>} [options.outbound] answers what the Worker
  *   fetches; by default everything is refused
+ * @param {boolean} [options.network] instead of `outbound`: what the Worker fetches leaves through real sockets, so
+ *   that connections can hang, break and be refused. Miniflare limits no addresses: aim at 127.0.0.1 (service.mjs)
  */
-export async function startWorker({ vars, persist, build, entry, port, outbound = refuse } = {}) {
+export async function startWorker({
+  vars,
+  persist,
+  build,
+  entry,
+  port,
+  outbound = refuse,
+  network = false,
+} = {}) {
   const scratch = mkdtempSync(join(tmpdir(), "fieldhook-"));
   const storage = persist ?? join(scratch, "storage");
   const pidFile = join(scratch, "workerd.pid");
@@ -54,7 +64,7 @@ export async function startWorker({ vars, persist, build, entry, port, outbound 
     persist: storage,
     build,
     entry,
-    outbound: (request) => outbound(request),
+    outbound: network ? undefined : (request) => outbound(request),
     pidFile,
     onLog: ({ message }) => logs.push(message),
   };
