@@ -76,17 +76,11 @@ impl Failure {
     /// ```
     pub fn read(message: &str) -> Self {
         let message = message.to_ascii_lowercase();
-        let (_, failure) = TEXTS.iter().find(|(part, _)| message.contains(part)).unwrap_or(&("", "other"));
-        match *failure {
-            "timeout" => Failure::Timeout,
-            "reset" => Failure::Reset,
-            "refused" => Failure::Refused,
-            "dns" => Failure::Dns,
-            "tls" => Failure::Tls,
-            "unreachable" => Failure::Unreachable,
-            "other" => Failure::Other,
-            unsendable => Failure::Unsendable(unsendable.to_owned()),
+        if let Some((_, name)) = OWN_FAULTS.iter().find(|(part, _)| message.contains(part)) {
+            return Failure::Unsendable((*name).to_owned());
         }
+        let found = TEXTS.iter().find(|(part, _)| message.contains(part));
+        found.map_or(Failure::Other, |(_, failure)| failure.clone())
     }
 
     /// The same failure where the head had come.
@@ -104,26 +98,30 @@ impl Failure {
     }
 }
 
-/// Parts of texts, in lower case, and what each tells. The first that matches counts: own faults first, since their
-/// texts may quote a URL, and with it anything.
-const TEXTS: [(&str, &str); 17] = [
+/// Parts of texts, in lower case, that say that no request was made, and the name it is given here. Looked for first:
+/// these texts may quote a URL, and with it anything.
+const OWN_FAULTS: [(&str, &str); 4] = [
     ("invalid url", "bad-url"),
     ("fetch api cannot load", "bad-url"),
     ("invalid header", "bad-header"),
     ("request with a get or head", "bad-request"),
-    ("timeout", "timeout"),
-    ("timed out", "timeout"),
-    ("operation was aborted", "timeout"),
-    ("connection refused", "refused"),
-    ("network connection lost", "reset"),
-    ("connection reset", "reset"),
-    ("disconnected", "reset"),
-    ("dns", "dns"),
-    ("failed to lookup address", "dns"),
-    ("certificate", "tls"),
-    ("tls", "tls"),
-    ("ssl", "tls"),
-    ("internal error", "unreachable"),
+];
+
+/// Parts of texts, in lower case, that tell how a request failed. The first that is found counts.
+const TEXTS: [(&str, Failure); 13] = [
+    ("timeout", Failure::Timeout),
+    ("timed out", Failure::Timeout),
+    ("operation was aborted", Failure::Timeout),
+    ("connection refused", Failure::Refused),
+    ("network connection lost", Failure::Reset),
+    ("connection reset", Failure::Reset),
+    ("disconnected", Failure::Reset),
+    ("dns", Failure::Dns),
+    ("failed to lookup address", Failure::Dns),
+    ("certificate", Failure::Tls),
+    ("tls", Failure::Tls),
+    ("ssl", Failure::Tls),
+    ("internal error", Failure::Unreachable),
 ];
 
 /// What an attempt means for its event.
