@@ -9,3 +9,4 @@ pub mod outcome;
 pub mod record;
 pub mod retry_after;
 pub mod schedule;
+pub mod tally;
