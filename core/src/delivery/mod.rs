@@ -7,6 +7,7 @@ pub mod circuit;
 pub mod mask;
 pub mod outcome;
 pub mod record;
+pub mod replay;
 pub mod retry_after;
 pub mod schedule;
 pub mod tally;
