@@ -118,6 +118,35 @@ pub struct Details {
 }
 
 impl Details {
+    /// Of an event that says nothing but what every event says.
+    ///
+    /// ```
+    /// use fieldhook_core::clock::Time;
+    /// use fieldhook_core::log::Details;
+    /// let details = Details::plain("1", "e00fce68", Time::from_millis(0), "default");
+    /// assert_eq!((details.coreid.as_str(), details.hops), ("e00fce68", 0));
+    /// ```
+    pub fn plain(id: &str, coreid: &str, published_at: Time, source: &str) -> Self {
+        Details {
+            id: id.to_owned(),
+            coreid: coreid.to_owned(),
+            published_at,
+            source: source.to_owned(),
+            product_id: None,
+            fw_version: None,
+            userid: None,
+            derived: false,
+            raw: None,
+            transform_error: None,
+            reply_too_large: false,
+            report_error: None,
+            media_type: None,
+            extra: None,
+            hops: 0,
+            truncated: false,
+        }
+    }
+
     /// Without what a device can make as long as it likes.
     pub fn truncated(self) -> Self {
         let shortened = |text: String| text.chars().take(256).collect::<String>();

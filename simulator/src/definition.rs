@@ -40,7 +40,7 @@ impl Webhook {
         let mut properties = Properties::parse(text.as_bytes())?;
         Ok(Webhook {
             event: event_prefix(&mut properties)?,
-            hook: Hook::read(&mut properties, "url")?,
+            hook: Hook::read(&mut properties, "url", true)?,
             device: device(&mut properties)?,
             disabled: flag(&mut properties, "disabled")?.unwrap_or(false),
             verify: flag(&mut properties, "rejectUnauthorized")?.unwrap_or(true),

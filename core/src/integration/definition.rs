@@ -4,7 +4,7 @@
 use super::filter::Filter;
 use super::hook::{Hook, Method, flag};
 use super::render::is_header_name;
-use super::request::header_value;
+use super::request::{Outgoing, header_value};
 use super::secrets::{Secrets, mask, unmask};
 use super::stored::Face;
 use super::{sign, subscription};
@@ -122,6 +122,19 @@ impl Definition {
         self.secrets.signing()
     }
 
+    /// The request that asks a subscriber whether it wants this, if its definition says so: the answer has the secret
+    /// again ([`subscription::is_shaken`]).
+    ///
+    /// # Errors
+    /// `bad-url`; `bad-definition` at `secret`, if there is none to be sent.
+    pub fn handshake(&self, rules: &Rules<'_>) -> Result<Option<Outgoing>> {
+        if !self.handshake {
+            return Ok(None);
+        }
+        let secret = self.secret().ok_or_else(|| bad("secret", "is missing: a handshake sends it"))?;
+        Ok(Some(subscription::handshake(self.target(rules)?, secret)))
+    }
+
     /// The same definition, signing with a secret that was made for it.
     ///
     /// # Errors
@@ -155,14 +168,11 @@ impl Parts {
         let mut properties = Properties::parse(whole.get().as_bytes())?;
         let address = Properties::parse(whole.get().as_bytes())?.text(url)?;
         let filter = Filter::read(&mut properties, face, product)?;
-        let mut hook = Hook::read(&mut properties, url)?;
-        // A subscription's defaults are its own, never Particle's fields.
+        // A subscription's default body is its own, never Particle's fields.
+        let hook = Hook::read(&mut properties, url, face == Face::Integration)?;
         let disabled = match face {
             Face::Integration => flag(&mut properties, "disabled")?.unwrap_or(false),
-            Face::Subscription => {
-                hook.defaults = false;
-                subscription::is_paused(&mut properties)?
-            }
+            Face::Subscription => subscription::is_paused(&mut properties)?,
         };
         let secret = properties.text("secret")?.map(|text| sign::secret(&text)).transpose()?;
         let handshake = flag(&mut properties, "handshake")?.unwrap_or(false);

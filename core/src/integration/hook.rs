@@ -89,12 +89,13 @@ impl Method {
 }
 
 impl Hook {
-    /// Takes what is the hook's from a definition's properties. `url` is the name its address goes by.
+    /// Takes what is the hook's from a definition's properties. `url` is the name its address goes by, `defaults` says
+    /// whether Particle's fields are sent where nothing says `noDefaults`.
     ///
     /// # Errors
     /// `bad-definition` or `bad-template` at the property that cannot be read.
-    pub fn read(properties: &mut Properties, url: &str) -> Result<Self> {
-        let defaults = !flag(properties, "noDefaults")?.unwrap_or(false);
+    pub fn read(properties: &mut Properties, url: &str, defaults: bool) -> Result<Self> {
+        let defaults = !flag(properties, "noDefaults")?.unwrap_or(false) && defaults;
         let address = properties.text(url)?.ok_or_else(|| bad(url, "is missing"))?;
         let method = match properties.text("requestType")? {
             None => Method::Post,
@@ -254,7 +255,7 @@ mod tests {
             (r#"{"url":"http://h/","auth":{}}"#, "auth"),
             (r#"{"url":"http://h/","noDefaults":1}"#, "noDefaults"),
         ] {
-            let read = Hook::read(&mut Properties::parse(text.as_bytes()).unwrap(), "url");
+            let read = Hook::read(&mut Properties::parse(text.as_bytes()).unwrap(), "url", true);
             assert_eq!(read.err().and_then(|problem| problem.field).as_deref(), Some(field), "{text}");
         }
     }

@@ -53,9 +53,14 @@ impl Secrets {
         self.values.is_empty()
     }
 
-    /// The texts themselves, for masking them wherever else they stand.
+    /// The texts themselves, for masking them wherever else they stand: each secret as it is, and what follows the
+    /// scheme in one such as `Bearer abc`.
     pub fn texts(&self) -> impl Iterator<Item = String> {
-        self.values.iter().filter(|(name, _)| *name != UNTIL).map(|(_, json)| text_of(json))
+        let texts = self.values.iter().filter(|(name, _)| *name != UNTIL).map(|(_, json)| text_of(json));
+        texts.flat_map(|text| {
+            let last = text.rsplit_once(' ').map(|(_, last)| last.to_owned());
+            std::iter::once(text).chain(last)
+        })
     }
 
     /// The secret that signs.

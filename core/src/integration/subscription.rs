@@ -1,10 +1,13 @@
 //! The RESThooks face of an integration: `events`, `target_url`, `status`, `handshake`, and the body that is its default
 //! (DESIGN.md, "Integrations: the way out").
 
+use super::hook::Method;
 use super::logged::Logged;
+use super::request::{Outgoing, USER_AGENT};
 use crate::definition::{Properties, bad};
 use crate::event::NAME_MAX;
 use crate::problem::Result;
+use crate::target::Target;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -58,6 +61,17 @@ pub(super) fn payload(event: &Logged<'_>) -> String {
     let timestamp = event.received_at.to_string();
     let payload = Payload { r#type: event.event, timestamp, data: event.view() };
     serde_json::to_string(&payload).unwrap_or_default()
+}
+
+/// An empty POST with the secret.
+pub(super) fn handshake(target: Target, secret: String) -> Outgoing {
+    let headers = [("user-agent", USER_AGENT.to_owned()), (HANDSHAKE_HEADER, secret)];
+    Outgoing {
+        method: Method::Post.as_str(),
+        url: target.url,
+        headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
+        body: Some(String::new()),
+    }
 }
 
 /// Whether the answer to a handshake has the secret that was sent.
