@@ -204,7 +204,7 @@ export class Registry extends DurableObject {
   }
 
   put(kind, name, body) {
-    return atomically(this.ctx.storage, this.#rust, () => this.#rust.put(kind, name, body));
+    return this.#whole(() => this.#rust.put(kind, name, body));
   }
 
   get(kind, name) {
@@ -216,6 +216,38 @@ export class Registry extends DurableObject {
   }
 
   remove(kind, name) {
-    return atomically(this.ctx.storage, this.#rust, () => this.#rust.remove(kind, name));
+    return this.#whole(() => this.#rust.remove(kind, name));
+  }
+
+  createIntegration(json, host) {
+    return this.#whole(() => this.#rust.createIntegration(json, host));
+  }
+
+  replaceIntegration(json, seen, host) {
+    return this.#whole(() => this.#rust.replaceIntegration(json, seen, host));
+  }
+
+  readIntegration(id) {
+    return this.#rust.readIntegration(id);
+  }
+
+  listIntegrations() {
+    return this.#rust.listIntegrations();
+  }
+
+  removeIntegration(id) {
+    return this.#whole(() => this.#rust.removeIntegration(id));
+  }
+
+  pauseIntegration(id, reason) {
+    return this.#whole(() => this.#rust.pauseIntegration(id, reason));
+  }
+
+  resumeIntegration(id, skip) {
+    return this.#whole(() => this.#rust.resumeIntegration(id, skip));
+  }
+
+  #whole(write) {
+    return atomically(this.ctx.storage, this.#rust, write);
   }
 }

@@ -1,11 +1,14 @@
-//! What an isolate keeps between requests: the settings, parsed once, and the cached snapshot.
+//! What an isolate keeps between requests: the settings, parsed once, the cached snapshot, and the integrations that
+//! were needed, with their secrets open.
 
-use crate::rpc;
+use crate::{rpc, seal};
 use fieldhook_core::clock::Time;
+use fieldhook_core::integration::{Integration, Listed, Secrets, Stored};
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::registry::{Freshness, Snapshot, freshness};
 use fieldhook_core::settings::{SHORT_SECRET, Settings};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use worker::{Context, Env, console_error, console_warn, js_sys};
@@ -14,6 +17,8 @@ thread_local! {
     static SETTINGS: OnceCell<Result<Rc<Settings>>> = const { OnceCell::new() };
     static SNAPSHOT: RefCell<Option<(i64, Rc<Snapshot>)>> = const { RefCell::new(None) };
     static FAILED: Cell<Option<i64>> = const { Cell::new(None) };
+    /// By id: the revision, and what was compiled of it.
+    static INTEGRATIONS: RefCell<HashMap<String, (u64, Rc<Integration>)>> = RefCell::new(HashMap::new());
 }
 
 /// The settings of this deployment. They cannot change while an isolate lives.
@@ -120,8 +125,53 @@ async fn ask(env: &Env, known: Option<Rc<Snapshot>>) -> Result<Rc<Snapshot>> {
     match (answer.as_str(), known) {
         ("", Some(known)) => Ok(known),
         ("", None) => Err(Problem::new(Code::Unavailable, "the configuration is not there")),
-        (text, _) => Ok(Rc::new(Snapshot::parse(text)?)),
+        (text, _) => {
+            let snapshot = Snapshot::parse(text)?;
+            for (id, why) in &snapshot.damaged {
+                console_error!("the integration {id} is damaged, nothing is delivered for it: {why}");
+            }
+            forget_removed(&snapshot);
+            Ok(Rc::new(snapshot))
+        }
     }
+}
+
+/// An integration ready for use: its secrets opened and its templates parsed, once per revision.
+///
+/// # Errors
+/// `not-configured` where `ENCRYPTION_KEYS` has no key that opens its secrets, and what [`Integration::compile`] finds.
+pub async fn integration(env: &Env, listed: &Listed) -> Result<Rc<Integration>> {
+    let Stored { id, revision, .. } = &listed.stored;
+    let kept = INTEGRATIONS.with_borrow(|all| all.get(id).filter(|(of, _)| of == revision).cloned());
+    if let Some((_, integration)) = kept {
+        return Ok(integration);
+    }
+    let secrets = secrets(env, &listed.stored).await?;
+    let integration = Rc::new(Integration::compile(&listed.stored, &secrets)?);
+    INTEGRATIONS.with_borrow_mut(|all| all.insert(id.clone(), (*revision, integration.clone())));
+    Ok(integration)
+}
+
+/// The secrets of an integration, opened.
+///
+/// # Errors
+/// As [`seal::open`].
+pub async fn secrets(env: &Env, stored: &Stored) -> Result<Secrets> {
+    match &stored.sealed {
+        None => Ok(Secrets::default()),
+        Some(sealed) => {
+            let plain = seal::open(&settings(env)?.encryption_keys, sealed, &stored.id).await?;
+            Secrets::parse(&plain)
+                .ok_or_else(|| Problem::new(Code::Internal, "the sealed secrets are damaged"))
+        }
+    }
+}
+
+/// Drops what was compiled of integrations that are no more.
+fn forget_removed(snapshot: &Snapshot) {
+    INTEGRATIONS.with_borrow_mut(|all| {
+        all.retain(|id, _| snapshot.integrations.iter().any(|listed| listed.stored.id == *id));
+    });
 }
 
 pub fn now() -> Time {

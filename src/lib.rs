@@ -18,6 +18,7 @@ mod isolate;
 mod registry;
 mod router;
 mod rpc;
+mod seal;
 mod sqlite;
 mod stream;
 mod tally;

@@ -6,9 +6,11 @@
 use fieldhook_core::fleet::append::{Append, Confirmed};
 use fieldhook_core::fleet::index::{Filter, Page};
 use fieldhook_core::fleet::stats::{Counts, Days};
+use fieldhook_core::integration::{Reason, Stored};
 use fieldhook_core::log::{Accept, Accepted};
 use fieldhook_core::problem::{Code, Problem, Result, from_wire};
 use fieldhook_core::series::{Plan, Series};
+use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::futures::JsFuture;
 use worker::js_sys::{Promise, Reflect};
@@ -92,6 +94,26 @@ extern "C" {
     fn list(this: &Stub, kind: &str, after: &str, limit: u32) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn remove(this: &Stub, kind: &str, name: &str) -> std::result::Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = createIntegration)]
+    fn create_integration(this: &Stub, json: &str, host: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = replaceIntegration)]
+    fn replace_integration(
+        this: &Stub,
+        json: &str,
+        seen: f64,
+        host: &str,
+    ) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = readIntegration)]
+    fn read_integration(this: &Stub, id: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = listIntegrations)]
+    fn list_integrations(this: &Stub) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = removeIntegration)]
+    fn remove_integration(this: &Stub, id: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = pauseIntegration)]
+    fn pause_integration(this: &Stub, id: &str, reason: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = resumeIntegration)]
+    fn resume_integration(this: &Stub, id: &str, skip: bool) -> std::result::Result<Promise, JsValue>;
 }
 
 fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub> {
@@ -340,4 +362,61 @@ impl Registry {
     pub async fn remove(&self, kind: &str, name: &str) -> Result<()> {
         from_wire(&text("registry.remove", self.0.remove(kind, name)).await?).map(drop)
     }
+
+    /// Keeps a new integration, and the host it was defined under as one of our own.
+    pub async fn create(&self, integration: &Stored, host: &str) -> Result<()> {
+        let call = self.0.create_integration(&written(integration)?, host);
+        from_wire(&text("registry.create", call).await?).map(drop)
+    }
+
+    /// Writes over the revision that `integration` was read at; whether it still was the one.
+    pub async fn replace(&self, integration: &Stored, host: &str) -> Result<bool> {
+        let call = self.0.replace_integration(&written(integration)?, integration.revision as f64, host);
+        Ok(from_wire(&text("registry.replace", call).await?)? == "1")
+    }
+
+    /// # Errors
+    /// `unknown-integration`.
+    pub async fn integration(&self, id: &str) -> Result<Stored> {
+        read(&from_wire(&text("registry.integration", self.0.read_integration(id)).await?)?)
+    }
+
+    /// All integrations in order of creation. One that cannot be read is logged and left out.
+    pub async fn integrations(&self) -> Result<Vec<Stored>> {
+        let all = from_wire(&text("registry.integrations", self.0.list_integrations()).await?)?;
+        let all: Vec<(String, Box<RawValue>)> = serde_json::from_str(&all).map_err(unreadable)?;
+        let readable = all.iter().filter_map(|(id, json)| {
+            read(json.get()).inspect_err(|_| console_error!("the integration {id} is damaged")).ok()
+        });
+        Ok(readable.collect())
+    }
+
+    pub async fn remove_integration(&self, id: &str) -> Result<()> {
+        from_wire(&text("registry.remove", self.0.remove_integration(id)).await?).map(drop)
+    }
+
+    /// Pauses an integration; where it is paused already, for whatever reason, nothing changes.
+    pub async fn pause(&self, id: &str, reason: Reason) -> Result<Stored> {
+        let reason = serde_json::to_value(reason).unwrap_or_default();
+        let reason = reason.as_str().unwrap_or_default();
+        read(&from_wire(&text("registry.pause", self.0.pause_integration(id, reason)).await?)?)
+    }
+
+    /// Resumes an integration; with `skip` behind everything that has been accepted until now.
+    pub async fn resume(&self, id: &str, skip: bool) -> Result<Stored> {
+        read(&from_wire(&text("registry.resume", self.0.resume_integration(id, skip)).await?)?)
+    }
+}
+
+fn written(integration: &Stored) -> Result<String> {
+    serde_json::to_string(integration)
+        .map_err(|_| Problem::new(Code::Internal, "the integration cannot be written"))
+}
+
+fn read(stored: &str) -> Result<Stored> {
+    serde_json::from_str(stored).map_err(unreadable)
+}
+
+fn unreadable(_: serde_json::Error) -> Problem {
+    Problem::new(Code::Internal, "the registry's answer cannot be read")
 }

@@ -1,6 +1,7 @@
 //! JSON text that is passed on rather than parsed: device data shown where it is valid JSON, as it was sent.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 use std::fmt;
 
@@ -45,8 +46,72 @@ pub fn quoted(text: &str) -> Option<Box<RawValue>> {
 /// let Members(members) = serde_json::from_str(r#"{"b": 1.50, "a": {"c": null}}"#).unwrap();
 /// assert_eq!((members[0].0.as_str(), members[0].1.get()), ("b", "1.50"));
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Members(pub Vec<(String, Box<RawValue>)>);
+
+impl Members {
+    /// `None` for what is no JSON object.
+    ///
+    /// ```
+    /// use fieldhook_core::json::Members;
+    /// let mut members = Members::parse(r#"{"z": 1.50, "a": "x"}"#).unwrap();
+    /// members.set("z", &2);
+    /// members.set("b", &true);
+    /// assert_eq!(members.text("a").as_deref(), Some("x"));
+    /// assert_eq!(members.to_json(), r#"{"z":2,"a":"x","b":true}"#);
+    /// ```
+    pub fn parse(json: &str) -> Option<Self> {
+        serde_json::from_str(json).ok()
+    }
+
+    pub fn get(&self, name: &str) -> Option<&RawValue> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+    }
+
+    /// A member that is a text and not empty.
+    pub fn text(&self, name: &str) -> Option<String> {
+        let text: String = serde_json::from_str(self.get(name)?.get()).ok()?;
+        Some(text).filter(|text| !text.is_empty())
+    }
+
+    /// The first of several spellings that is there.
+    pub fn text_of(&self, names: &[&str]) -> Option<String> {
+        names.iter().find_map(|name| self.text(name))
+    }
+
+    /// In the place where it stands already, else as the last.
+    pub fn set(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
+        let Ok(value) = serde_json::to_string(value).and_then(RawValue::from_string) else { return };
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, kept)) => *kept = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
+    }
+
+    /// What the other has and this has not, behind what there is.
+    pub fn with_rest(mut self, other: Members) -> Self {
+        for (name, value) in other.0 {
+            if self.get(&name).is_none() {
+                self.0.push((name, value));
+            }
+        }
+        self
+    }
+
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl Serialize for Members {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -2,10 +2,12 @@
 //! (DESIGN.md, "One idea": at most 10 s old).
 
 use crate::event::SourceName;
+use crate::integration::{Listed, Stored};
 use crate::problem::{Code, Problem, Result};
 use crate::source::{self, Source};
 use crate::transform::{self, Transform};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// From this age on the snapshot is refreshed beside the requests it serves, milliseconds.
@@ -32,6 +34,12 @@ pub struct Document {
     pub sources: Vec<Named<source::Definition>>,
     /// In order of creation.
     pub transforms: Vec<Named<transform::Definition>>,
+    /// Each with its id, in order of creation: one that cannot be read must not take the rest along.
+    #[serde(default)]
+    pub integrations: Vec<(String, Box<RawValue>)>,
+    /// The hosts under which integrations were defined: this deployment's own.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 fn one() -> u32 {
@@ -46,6 +54,13 @@ pub struct Snapshot {
     pub shards: u32,
     sources: BTreeMap<String, Source>,
     pub transforms: Vec<Transform>,
+    /// In order of creation. Their secrets are sealed: see [`Listed`].
+    pub integrations: Vec<Listed>,
+    /// Integrations that are stored and cannot be read, and why: nothing is delivered for them, and nothing of them is
+    /// given up.
+    pub damaged: Vec<(String, String)>,
+    /// The hosts that are this deployment itself: never a target.
+    pub hosts: Vec<String>,
     /// What a source that nobody defined is.
     plain: Source,
 }
@@ -67,6 +82,13 @@ impl Snapshot {
                 .map_err(|_| cannot("has a transform that is damaged"))?;
             snapshot.transforms.push(transform);
         }
+        for (id, json) in document.integrations {
+            match read_integration(&json) {
+                Ok(listed) => snapshot.integrations.push(listed),
+                Err(why) => snapshot.damaged.push((id, why)),
+            }
+        }
+        snapshot.hosts = document.hosts;
         Ok(snapshot)
     }
 
@@ -74,6 +96,11 @@ impl Snapshot {
     pub fn source(&self, name: &SourceName) -> &Source {
         self.sources.get(name.as_str()).unwrap_or(&self.plain)
     }
+}
+
+fn read_integration(json: &RawValue) -> std::result::Result<Listed, String> {
+    let stored: Stored = serde_json::from_str(json.get()).map_err(|error| error.to_string())?;
+    Listed::of(stored).map_err(|problem| problem.detail)
 }
 
 /// What an isolate does about its snapshot before it serves a request.
@@ -108,5 +135,36 @@ pub fn freshness(fetched: Option<i64>, failed: Option<i64>, now: i64) -> Freshne
         0..REFRESH_AFTER => Freshness::Fresh,
         REFRESH_AFTER..STALE_AFTER => Freshness::Ageing,
         _ => Freshness::Stale,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_integration_is_named_and_takes_nothing_along() {
+        let one = |id: &str| {
+            let definition = r#"{"event":"t","url":"https://example.com/"}"#;
+            format!(
+                r#"["{id}",{{"id":"{id}","created_at":1,"updated_at":1,"face":"integration","definition":{definition},"from":1}}]"#
+            )
+        };
+        let text = format!(
+            r#"{{"version":3,"sources":[],"transforms":[],"integrations":[{},["b",null],["c",{{}}],{}],"hosts":["x.dev"]}}"#,
+            one("a"),
+            one("d")
+        );
+        let snapshot = Snapshot::parse(&text).unwrap();
+        let ids: Vec<&str> = snapshot.integrations.iter().map(|listed| listed.stored.id.as_str()).collect();
+        let damaged: Vec<&str> = snapshot.damaged.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!((ids, damaged), (vec!["a", "d"], vec!["b", "c"]));
+        assert_eq!(snapshot.hosts, ["x.dev"]);
+    }
+
+    #[test]
+    fn what_was_stored_before_there_were_integrations_is_read() {
+        let snapshot = Snapshot::parse(r#"{"version":0,"sources":[],"transforms":[]}"#).unwrap();
+        assert!(snapshot.integrations.is_empty());
     }
 }

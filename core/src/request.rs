@@ -8,6 +8,8 @@ use std::borrow::Cow;
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: Method,
+    /// Scheme, host, and the port where it is not the scheme's own: `https://x.dev`.
+    pub origin: String,
     pub path: String,
     pub query: String,
     pub headers: Headers,
@@ -43,19 +45,26 @@ impl Request {
     /// let request = Request::new("POST", "https://x.dev/hook/a%20b?event=t", Headers::default(), Body::TooLarge);
     /// assert_eq!(request.segments(), ["hook", "a b"]);
     /// assert_eq!(request.query, "event=t");
+    /// assert_eq!((request.origin.as_str(), request.host()), ("https://x.dev", "x.dev"));
     /// ```
     pub fn new(method: &str, url: &str, headers: Headers, body: Body) -> Self {
         let (before_fragment, _) = url.split_once('#').unwrap_or((url, ""));
         let (address, query) = before_fragment.split_once('?').unwrap_or((before_fragment, ""));
-        let (_, rest) = address.split_once("://").unwrap_or(("", address));
-        let (_, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         Request {
             method: Method::parse(method),
+            origin: format!("{scheme}://{host}"),
             path: format!("/{path}"),
             query: query.to_owned(),
             headers,
             body,
         }
+    }
+
+    /// The host that was called, and the port where it is not the scheme's own.
+    pub fn host(&self) -> &str {
+        self.origin.split_once("://").map_or("", |(_, host)| host)
     }
 
     /// The path's segments, percent-decoded; text that is not UTF-8 is replaced, never refused here.

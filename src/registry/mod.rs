@@ -2,6 +2,8 @@
 //!
 //! It is never asked per event: isolates cache what [`Registry::snapshot`] answers.
 
+mod integrations;
+
 use crate::sqlite::{self, Columns, Schema, Value, integer};
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
 use fieldhook_core::{source, transform};
@@ -29,6 +31,17 @@ INSERT OR IGNORE INTO version (id, number) VALUES (1, 0);
 CREATE TABLE IF NOT EXISTS shards (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     most INTEGER NOT NULL
+);
+",
+    "
+CREATE TABLE IF NOT EXISTS integrations (
+    position INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    json TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS hosts (
+    position INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
 );
 ",
 ];
@@ -143,6 +156,46 @@ impl Registry {
     pub fn remove(&self, kind: &str, name: &str) -> String {
         to_wire(&Kind::parse(kind).and_then(|kind| self.delete(kind, name)))
     }
+
+    /// Keeps a [`fieldhook_core::integration::Stored`], and the host it was defined under.
+    #[wasm_bindgen(js_name = createIntegration)]
+    pub fn create_integration(&self, json: &str, host: &str) -> String {
+        to_wire(&self.create(json, host))
+    }
+
+    /// Answers `1`, or `0` where `seen` is no longer the revision.
+    #[wasm_bindgen(js_name = replaceIntegration)]
+    pub fn replace_integration(&self, json: &str, seen: f64, host: &str) -> String {
+        to_wire(&self.replace(json, seen as u64, host))
+    }
+
+    #[wasm_bindgen(js_name = readIntegration)]
+    pub fn read_integration(&self, id: &str) -> String {
+        to_wire(&self.text_of(id))
+    }
+
+    /// All of them, in order of creation, as `[[id, stored], …]`.
+    #[wasm_bindgen(js_name = listIntegrations)]
+    pub fn list_integrations(&self) -> String {
+        to_wire(&self.all_integrations())
+    }
+
+    #[wasm_bindgen(js_name = removeIntegration)]
+    pub fn remove_integration(&self, id: &str) -> String {
+        to_wire(&self.delete_one(id))
+    }
+
+    /// Paused, it keeps its place in every log. Once paused, it stays so for the first reason.
+    #[wasm_bindgen(js_name = pauseIntegration)]
+    pub fn pause_integration(&self, id: &str, reason: &str) -> String {
+        to_wire(&self.pause_one(id, reason))
+    }
+
+    /// With `skip`, what has been accepted until now is passed over.
+    #[wasm_bindgen(js_name = resumeIntegration)]
+    pub fn resume_integration(&self, id: &str, skip: bool) -> String {
+        to_wire(&self.resume_one(id, skip))
+    }
 }
 
 impl Registry {
@@ -175,8 +228,9 @@ impl Registry {
             return Ok(String::new());
         }
         let (sources, transforms) = (self.all(Kind::Source)?, self.all(Kind::Transform)?);
+        let (integrations, hosts) = (self.all_integrations()?, self.hosts()?);
         Ok(format!(
-            r#"{{"version":{version},"shards":{shards},"sources":[{sources}],"transforms":[{transforms}]}}"#
+            r#"{{"version":{version},"shards":{shards},"sources":[{sources}],"transforms":[{transforms}],"integrations":{integrations},"hosts":{hosts}}}"#
         ))
     }
 
@@ -208,10 +262,7 @@ impl Registry {
             let why = format!("there are {DEFINITIONS_MAX} {} already", kind.as_str());
             return Err(Problem::new(Code::LimitReached, why));
         }
-        if self.size()?.saturating_add(json.len() as u64) > SIZE_MAX {
-            let why = format!("all definitions together have at most {SIZE_MAX} bytes");
-            return Err(Problem::new(Code::LimitReached, why));
-        }
+        self.check_room(&json)?;
         let put = "INSERT INTO definitions (kind, name, json) VALUES (?, ?, ?) \
             ON CONFLICT (kind, name) DO UPDATE SET json = excluded.json";
         sqlite::run(&self.sql, put, vec![kind.as_str().into(), name.into(), json.as_str().into()])?;
@@ -225,11 +276,17 @@ impl Registry {
         Ok(row.map_or(0, |mut columns| columns.unsigned()))
     }
 
-    /// Bytes of everything that is stored: a snapshot crosses an object call whole.
-    fn size(&self) -> Result<u64> {
-        let query = "SELECT coalesce(sum(length(json)), 0) FROM definitions";
+    /// Whether so much more may be stored: a snapshot crosses an object call whole.
+    fn check_room(&self, json: &str) -> Result<()> {
+        let query = "SELECT (SELECT coalesce(sum(length(json)), 0) FROM definitions) \
+            + (SELECT coalesce(sum(length(json)), 0) FROM integrations)";
         let row = sqlite::first(&self.sql, query, Vec::new())?;
-        Ok(row.map_or(0, |mut columns| columns.unsigned()))
+        let size = row.map_or(0, |mut columns| columns.unsigned());
+        if size.saturating_add(json.len() as u64) > SIZE_MAX {
+            let why = format!("all definitions together have at most {SIZE_MAX} bytes");
+            return Err(Problem::new(Code::LimitReached, why));
+        }
+        Ok(())
     }
 
     fn count_up(&self) -> Result<()> {
