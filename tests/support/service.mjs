@@ -50,11 +50,14 @@ export async function startService() {
       ...partsOf(incoming.url),
       headers: incoming.headers,
       rawHeaders: incoming.rawHeaders,
+      /** The status of an answer that has left whole. */
+      status: undefined,
       /** Set when the other side went away before the whole answer had left. */
       cut: false,
       /** Bytes of the answer's body handed to the socket, where the answer counts them. */
       sent: 0,
     };
+    response.on("finish", () => (request.status = response.statusCode));
     response.on("close", () => (request.cut = !response.writableFinished));
     const chunks = [];
     try {
@@ -93,7 +96,7 @@ function makeDoor(path, url) {
     get url() {
       return url();
     },
-    /** `{ number, at, method, target, path, query, headers, rawHeaders, raw, body, cut, sent }` of each, as they came. */
+    /** `{ number, at, method, target, path, query, headers, rawHeaders, raw, body, status, cut, sent }` of each, as they came. */
     requests: [],
     /** The answer to everything that is not scripted. */
     answer(answer, ...more) {
