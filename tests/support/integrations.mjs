@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { anEvent, clientOf, until } from "./client.mjs";
-import { startService } from "./service.mjs";
+import { formOf, startService } from "./service.mjs";
 import { startWorker } from "./worker.mjs";
 
 /** Three attempts within a second, and targets on this machine. */
@@ -105,8 +105,11 @@ export async function publishInTurn(client, datas, fields) {
   for (const data of datas) await publish(client, { ...fields, data: String(data) });
 }
 
+/** The fields of each request, where the body is a form. */
+export const formsOf = (requests) => requests.map(formOf);
+
 /** The data of each request, where the body is Particle's form. */
-export const datasOf = (requests) => requests.map(({ body }) => new URLSearchParams(body).get("data"));
+export const datasOf = (requests) => formsOf(requests).map(({ data }) => data);
 
 /** The webhook-id of each request. */
 export const idsOf = (requests) => requests.map(({ headers }) => headers["webhook-id"]);
