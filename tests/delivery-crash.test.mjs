@@ -75,7 +75,7 @@ describe("SIGKILL, one event under way", () => {
       reply(200)(request, response);
     });
     await publishInTurn(client, [1], { event });
-    await until(() => killed, { within: WITHIN, what: "the kill" });
+    await until(() => killed !== undefined, { within: WITHIN, what: "the kill" });
     await killed;
     await worker.restart();
     await publish(client, { event, data: "2" });

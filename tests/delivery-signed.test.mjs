@@ -17,12 +17,16 @@ let client, service, integrations, stop;
 before(async () => ({ client, service, integrations, stop } = await startDelivering()));
 after(() => stop());
 
-const verifies = (Library, secret, request) => new Library(secret).verify(request.raw, request.headers);
+/** Throws unless it is signed. The reference library would also read the body as JSON, which not every body is. */
+const verifies = (Library, secret, { raw, headers }) =>
+  new Library(secret).verify(raw, headers, { jsonParse: false });
+const UNVERIFIED = { name: "WebhookVerificationError" };
 
 function assertSigned(request, ...secrets) {
   for (const [name, Library] of Object.entries(LIBRARIES)) {
     for (const secret of secrets) assert.doesNotThrow(() => verifies(Library, secret, request), name);
-    assert.throws(() => verifies(Library, `whsec_${Buffer.alloc(24).toString("base64")}`, request), name);
+    const unknown = `whsec_${Buffer.alloc(24).toString("base64")}`;
+    assert.throws(() => verifies(Library, unknown, request), UNVERIFIED, name);
   }
   assert.equal(request.headers["webhook-signature"].split(" ").length, secrets.length);
 }
@@ -70,7 +74,8 @@ describe("a delivery is verified by both libraries", () => {
       { raw, headers: { ...headers, "webhook-id": `${headers["webhook-id"]}x` } },
       { raw, headers: { ...headers, "webhook-timestamp": `${Number(headers["webhook-timestamp"]) + 1}` } },
     ])
-      for (const Library of Object.values(LIBRARIES)) assert.throws(() => verifies(Library, SECRET, forged));
+      for (const Library of Object.values(LIBRARIES))
+        assert.throws(() => verifies(Library, SECRET, forged), UNVERIFIED);
   });
 
   test("without a secret there is no signature", async () => {
@@ -85,8 +90,7 @@ describe("a secret", () => {
     const shown = await integrations.get(id);
     assert.ok(!JSON.stringify(shown).includes(SECRET.slice(6)), "not shown");
     assert.equal(shown.secret, "********");
-    const { id: _id, created_at, ...definition } = shown;
-    await client.define(`/v1/integrations/${id}`, { event, url: door.url, secret: definition.secret });
+    await client.define(`/v1/integrations/${id}`, { event, url: door.url, secret: shown.secret });
     await publish(client, { event });
     assertSigned((await door.have(2))[1], SECRET);
   });
