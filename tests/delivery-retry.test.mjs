@@ -42,7 +42,7 @@ describe("is tried again", () => {
       assert.notEqual(second, third);
       const attempts = byTime(await integrations.haveAttempts(id, 3));
       assert.deepEqual(
-        attempts.map((attempt) => [attempt.status, attempt.http_status, attempt.tries]),
+        attempts.map((attempt) => [attempt.status, attempt.http_status, attempt.attempt]),
         [
           ["failure", status, 1],
           ["success", 200, 2],
@@ -152,7 +152,7 @@ describe("is given up", () => {
       await publishInTurn(client, ["a", "b"], event);
       assert.deepEqual(datasOf(await door.have(2)), ["a", "b"]);
       const [parked] = await integrations.haveAttempts(id, 1, () => true, "status=parked");
-      assert.deepEqual([parked.status, parked.http_status, parked.tries], ["parked", status, 1]);
+      assert.deepEqual([parked.status, parked.http_status, parked.attempt], ["parked", status, 1]);
       assert.match(parked.error, new RegExp(`^error status ${status} from 127\\.0\\.0\\.1`));
     });
   }
@@ -247,7 +247,7 @@ test("attempts say what was tried, in Particle's words, and when it is tried aga
     assert.equal(attempt.integration, id);
     assert.deepEqual([attempt.device, attempt.event, attempt.seq], [event.coreid, event.event, 1]);
     assert.equal(attempt.event_id, event_id);
-    assert.ok(Number.isFinite(Date.parse(attempt.at)) && attempt.took >= 0);
+    assert.ok(Number.isFinite(Date.parse(attempt.at)) && attempt.took_ms >= 0);
   }
   assert.ok(Date.parse(attempts[0].next_at) > Date.parse(attempts[0].at));
   assert.ok(attempts[0].id.startsWith(door.requests[0].headers["webhook-id"]));

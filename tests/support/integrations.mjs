@@ -91,7 +91,7 @@ export function integrationsOf(client) {
 
 /** In the order in which they were made, whatever the list's is. */
 export const byTime = (attempts) =>
-  attempts.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at) || a.tries - b.tries);
+  attempts.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at) || a.attempt - b.attempt);
 
 /** Publishes one event and answers it. */
 export async function publish(client, fields, options) {
