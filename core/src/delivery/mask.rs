@@ -332,7 +332,7 @@ mod tests {
             // What masking itself puts together is no secret that was there.
             prop_assert!(text.split(MASK).all(|part| !part.contains(&secret)));
             let quoted = serde_json::json!({ "a": [secret] }).to_string();
-            prop_assert!(!masking.body(&quoted, "application/json").contains(&secret) || quoted.matches(&secret).count() == 0);
+            prop_assert!(!masking.body(&quoted, "application/json").contains(&secret));
         }
 
         #[test]
