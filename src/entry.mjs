@@ -101,6 +101,14 @@ export class Device extends DurableObject {
     return this.ctx.storage.transactionSync(() => this.#rust.expire());
   }
 
+  answered(key, reply) {
+    return this.ctx.storage.transactionSync(() => this.#rust.answered(key, reply));
+  }
+
+  replay(ask) {
+    return this.#rust.replay(ask);
+  }
+
   forget() {
     return this.#rust.forget();
   }
@@ -164,6 +172,38 @@ export class Fleet extends DurableObject {
     socket.close();
   }
 
+  report(report, notices) {
+    return this.#whole(() => this.#rust.report(report, notices));
+  }
+
+  askCircuit(host) {
+    return this.#whole(() => this.#rust.askCircuit(host));
+  }
+
+  attempts(query) {
+    return this.#rust.attempts(query);
+  }
+
+  outcomes(integration) {
+    return this.#rust.outcomes(integration);
+  }
+
+  reset(integration, deleted) {
+    return this.#whole(() => this.#rust.reset(integration, deleted));
+  }
+
+  startJob(job) {
+    return this.#whole(() => this.#rust.startJob(job));
+  }
+
+  estimate(task, integration, prefixes, device) {
+    return this.#rust.estimate(task, integration, prefixes, device);
+  }
+
+  jobs(integration) {
+    return this.#rust.jobs(integration);
+  }
+
   quarantineAdd(entries) {
     return this.#whole(() => this.#rust.quarantineAdd(entries));
   }
@@ -180,9 +220,10 @@ export class Fleet extends DurableObject {
     return this.#rust.quarantineRemove(number);
   }
 
-  alarm() {
+  async alarm() {
     const silent = this.#whole(() => this.#rust.expire());
-    return this.#rust.sweep(silent);
+    await this.#rust.sweep(silent);
+    await this.#rust.work();
   }
 
   /** All of it or nothing, as in Device. */

@@ -100,6 +100,30 @@ impl Platform {
     }
 }
 
+/// The snapshot if there is one that needs no asking.
+pub fn known_snapshot() -> Option<Rc<Snapshot>> {
+    let (at, snapshot) = SNAPSHOT.with_borrow(Clone::clone)?;
+    match freshness(Some(at), FAILED.get(), now().millis()) {
+        Freshness::Stale => None,
+        Freshness::Fresh | Freshness::Ageing => Some(snapshot),
+    }
+}
+
+/// All configuration for an object: as fresh as a request would have it, and of a version at least.
+///
+/// # Errors
+/// `unavailable` where there is no snapshot at all, or none of that version.
+pub async fn snapshot_of(env: &Env, version: u64) -> Result<Rc<Snapshot>> {
+    if let Some(snapshot) = known_snapshot().filter(|known| known.version >= version) {
+        return Ok(snapshot);
+    }
+    let old = SNAPSHOT.with_borrow(|cached| cached.as_ref().map(|(_, snapshot)| snapshot.clone()));
+    match (refresh(env).await, old.filter(|old| old.version >= version)) {
+        (Ok(snapshot), _) | (Err(_), Some(snapshot)) => Ok(snapshot),
+        (Err(problem), None) => Err(problem),
+    }
+}
+
 /// Asks the Registry for what is newer than the cached snapshot.
 ///
 /// Every caller makes a call of its own: a future that two requests share dies with the first of them.

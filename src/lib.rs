@@ -10,6 +10,7 @@ mod cors;
 mod device;
 mod edge_cache;
 mod export;
+mod fetch;
 mod fleet;
 mod hook;
 #[cfg(feature = "inject")]

@@ -3,13 +3,20 @@
 //! Each type names the methods that `entry.mjs` forwards. An outcome crosses as
 //! [`fieldhook_core::problem::to_wire`] writes it, since an exception keeps nothing but its text.
 
+use fieldhook_core::clock::Time;
+use fieldhook_core::delivery::job::{Ask, Job, Taken};
+use fieldhook_core::delivery::report::{Answer, Report};
+use fieldhook_core::delivery::{listing, tally};
 use fieldhook_core::fleet::append::{Append, Confirmed};
 use fieldhook_core::fleet::index::{Filter, Page};
 use fieldhook_core::fleet::stats::{Counts, Days};
 use fieldhook_core::integration::{Reason, Stored};
 use fieldhook_core::log::{Accept, Accepted};
+use fieldhook_core::notice::Notice;
 use fieldhook_core::problem::{Code, Problem, Result, from_wire};
 use fieldhook_core::series::{Plan, Series};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::futures::JsFuture;
@@ -75,6 +82,32 @@ extern "C" {
         descending: bool,
         limit: u32,
     ) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn replay(this: &Stub, ask: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn answered(this: &Stub, key: &str, reply: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn report(this: &Stub, report: &str, notices: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = askCircuit)]
+    fn ask_circuit(this: &Stub, host: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn attempts(this: &Stub, query: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn outcomes(this: &Stub, integration: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn reset(this: &Stub, integration: &str, deleted: bool) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = startJob)]
+    fn start_job(this: &Stub, job: &str) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn estimate(
+        this: &Stub,
+        task: &str,
+        integration: &str,
+        prefixes: &str,
+        device: &str,
+    ) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn jobs(this: &Stub, integration: &str) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = quarantineAdd)]
     fn quarantine_add(this: &Stub, entries: &str) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = quarantineList)]
@@ -239,6 +272,17 @@ impl Device<'_> {
         from_wire(&text("device.commands", call).await?)
     }
 
+    /// Keeps a service's answer for repeats of the event.
+    pub async fn answered(&self, key: &str, reply: &str) -> Result<()> {
+        Ok(text("device.answered", self.stub()?.answered(key, reply)).await.map(drop)?)
+    }
+
+    /// Delivers events again, or looks what there is to deliver.
+    pub async fn replay(&self, ask: &Ask) -> Result<Taken> {
+        let taken = from_wire(&text("device.replay", self.stub()?.replay(&written(ask)?)).await?)?;
+        read(&taken)
+    }
+
     /// Removes what has been kept long enough.
     pub async fn expire(&self) -> Result<()> {
         Ok(text("device.expire", self.stub()?.expire()).await.map(drop)?)
@@ -311,6 +355,48 @@ impl Fleet {
         from_wire(&text("fleet.page", self.0.page(wanted, from, descending, to_u32(limit))).await?)
     }
 
+    /// Tells what became of a delivery, and what streams are to be told of it.
+    pub async fn report(&self, report: &Report, notices: &[Notice]) -> Result<Answer> {
+        let call = self.0.report(&written(report)?, &written(&notices)?);
+        read(&text("fleet.report", call).await?)
+    }
+
+    /// Until when a host is spared, if it is.
+    pub async fn ask_circuit(&self, host: &str) -> Result<Option<Time>> {
+        let until = text("fleet.askCircuit", self.0.ask_circuit(host)).await?;
+        Ok(until.parse().ok().map(Time::from_millis))
+    }
+
+    pub async fn attempts(&self, query: &listing::Query) -> Result<Vec<Box<RawValue>>> {
+        read(&from_wire(&text("fleet.attempts", self.0.attempts(&written(query)?)).await?)?)
+    }
+
+    /// The counts of each day, and how many deliveries are parked.
+    pub async fn outcomes(&self, integration: &str) -> Result<(tally::Days, u64)> {
+        read(&from_wire(&text("fleet.outcomes", self.0.outcomes(integration)).await?)?)
+    }
+
+    /// Forgets what paused an integration, or everything about one that was deleted.
+    pub async fn reset(&self, integration: &str, deleted: bool) -> Result<()> {
+        Ok(text("fleet.reset", self.0.reset(integration, deleted)).await.map(drop)?)
+    }
+
+    pub async fn start_job(&self, job: &Job) -> Result<()> {
+        from_wire(&text("fleet.startJob", self.0.start_job(&written(job)?)).await?).map(drop)
+    }
+
+    /// How many events a replay comes to.
+    pub async fn estimate(&self, job: &Job, prefixes: &[String]) -> Result<u64> {
+        let (task, prefixes) = (written(&job.task)?, written(&prefixes)?);
+        let device = job.device.as_deref().unwrap_or_default();
+        let call = self.0.estimate(&task, &job.integration, &prefixes, device);
+        read(&from_wire(&text("fleet.estimate", call).await?)?)
+    }
+
+    pub async fn jobs(&self, integration: &str) -> Result<Vec<Job>> {
+        read(&from_wire(&text("fleet.jobs", self.0.jobs(integration)).await?)?)
+    }
+
     pub async fn quarantine_add(&self, entries: &str) -> Result<()> {
         Ok(text("fleet.quarantine", self.0.quarantine_add(entries)).await.map(drop)?)
     }
@@ -330,6 +416,14 @@ impl Fleet {
 
 fn to_u32(limit: usize) -> u32 {
     u32::try_from(limit).unwrap_or(u32::MAX)
+}
+
+fn written<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|_| Problem::new(Code::Internal, "what is asked cannot be written"))
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|_| Problem::new(Code::Internal, "an object's answer cannot be read"))
 }
 
 /// The deployment's configuration.
@@ -384,7 +478,7 @@ impl Registry {
     /// All integrations in order of creation. One that cannot be read is logged and left out.
     pub async fn integrations(&self) -> Result<Vec<Stored>> {
         let all = from_wire(&text("registry.integrations", self.0.list_integrations()).await?)?;
-        let all: Vec<(String, Box<RawValue>)> = serde_json::from_str(&all).map_err(unreadable)?;
+        let all: Vec<(String, Box<RawValue>)> = read(&all)?;
         let readable = all.iter().filter_map(|(id, json)| {
             read(json.get()).inspect_err(|_| console_error!("the integration {id} is damaged")).ok()
         });
@@ -406,17 +500,4 @@ impl Registry {
     pub async fn resume(&self, id: &str, skip: bool) -> Result<Stored> {
         read(&from_wire(&text("registry.resume", self.0.resume_integration(id, skip)).await?)?)
     }
-}
-
-fn written(integration: &Stored) -> Result<String> {
-    serde_json::to_string(integration)
-        .map_err(|_| Problem::new(Code::Internal, "the integration cannot be written"))
-}
-
-fn read(stored: &str) -> Result<Stored> {
-    serde_json::from_str(stored).map_err(unreadable)
-}
-
-fn unreadable(_: serde_json::Error) -> Problem {
-    Problem::new(Code::Internal, "the registry's answer cannot be read")
 }

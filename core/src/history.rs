@@ -145,7 +145,7 @@ pub(crate) fn event_prefix(request: &Request) -> Option<String> {
     request.query_value("event").map(|text| text.into_owned()).filter(|text| !text.is_empty())
 }
 
-fn bad(name: &str, why: &str) -> Problem {
+pub(crate) fn bad(name: &str, why: &str) -> Problem {
     Problem::field(Code::BadQuery, name, format!("{name} {why}"))
 }
 

@@ -67,8 +67,8 @@ pub struct Accepted {
 pub enum Outcome {
     /// Committed under this sequence number.
     New { seq: u64, reply: String, live: bool },
-    /// Known already.
-    Duplicate { reply: String, live: bool },
+    /// Known already, under this sequence number.
+    Duplicate { seq: u64, reply: String, live: bool },
 }
 
 impl Outcome {
@@ -76,7 +76,7 @@ impl Outcome {
     /// never put in KV, since a repeat is told what is due by then.
     pub fn reply(&self) -> (&str, bool) {
         match self {
-            Outcome::New { reply, live, .. } | Outcome::Duplicate { reply, live } => (reply, *live),
+            Outcome::New { reply, live, .. } | Outcome::Duplicate { reply, live, .. } => (reply, *live),
         }
     }
 }

@@ -96,6 +96,15 @@ impl Snapshot {
     pub fn source(&self, name: &SourceName) -> &Source {
         self.sources.get(name.as_str()).unwrap_or(&self.plain)
     }
+
+    pub fn integration(&self, id: &str) -> Option<&Listed> {
+        self.integrations.iter().find(|listed| listed.stored.id == id)
+    }
+
+    /// Whether it is defined at all, be it damaged: what is kept for one that is not can go.
+    pub fn has_integration(&self, id: &str) -> bool {
+        self.integration(id).is_some() || self.damaged.iter().any(|(damaged, _)| damaged == id)
+    }
 }
 
 fn read_integration(json: &RawValue) -> std::result::Result<Listed, String> {

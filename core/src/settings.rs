@@ -10,6 +10,7 @@ use crate::proof::signature::Secret;
 use crate::proof::token::TokenHash;
 use crate::reply::Framing;
 use crate::seal::Key;
+use crate::target::Rules;
 
 /// Default of `DEDUP_WINDOW`, seconds.
 pub const DEDUP_WINDOW: i64 = 86_400;
@@ -180,6 +181,11 @@ impl Settings {
     }
 
     /// Whether a text is any secret of this deployment.
+    /// Where a delivery may go; `own_hosts` are this deployment's.
+    pub fn target_rules<'a>(&self, own_hosts: &'a [String]) -> Rules<'a> {
+        Rules { require_https: self.require_https, allow_private: self.allow_private_targets, own_hosts }
+    }
+
     pub fn is_secret(&self, text: &TokenHash) -> bool {
         let kinds = [&self.ingest_tokens, &self.read_tokens, &self.admin_tokens, &self.other_secrets];
         kinds.into_iter().any(|secrets| text.is_in(secrets))

@@ -3,6 +3,7 @@
 //! It knows nothing of other devices. An event is accepted in one synchronous turn: the platform commits
 //! everything a turn writes at once, and holds the answer back until that is on disk.
 
+mod delivery;
 mod dialogue;
 mod history;
 mod outbox;
@@ -17,6 +18,7 @@ use fieldhook_core::dialogue::{Dialogue, Said, Turn};
 use fieldhook_core::fleet::append::Sent;
 use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, Outcome, Row};
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
+use fieldhook_core::respond::{self, Pending};
 use fieldhook_core::retention::{is_armed, is_due};
 use fieldhook_core::settings::Settings;
 use serde_json::value::RawValue;
@@ -44,6 +46,7 @@ struct Inner {
     /// What is known once the tables have been looked at; `None` before that and after a delete.
     loaded: RefCell<Option<Loaded>>,
     outbox: outbox::Outbox,
+    delivery: delivery::Delivery,
     /// When the alarm is set for, as far as is known: setting it again costs a row.
     alarm_at: Cell<Option<Time>>,
 }
@@ -78,8 +81,9 @@ impl Device {
         let state = State::from(state);
         let sql = state.storage().sql();
         let schema = Schema::new(schema::MIGRATIONS);
-        let (loaded, outbox, alarm_at) = (RefCell::new(None), outbox::Outbox::default(), Cell::new(None));
-        Device { inner: Rc::new(Inner { state, sql, env, schema, loaded, outbox, alarm_at }) }
+        let (loaded, alarm_at) = (RefCell::new(None), Cell::new(None));
+        let (outbox, delivery) = (outbox::Outbox::default(), delivery::Delivery::default());
+        Device { inner: Rc::new(Inner { state, sql, env, schema, loaded, outbox, delivery, alarm_at }) }
     }
 
     /// Commits the events of an [`Accept`]; answers an [`Accepted`]. `entry.mjs` runs it as one transaction.
@@ -126,6 +130,16 @@ impl Device {
         self.inner.expire().map_err(|problem| JsError::new(&problem.detail))
     }
 
+    /// Keeps a service's answer for repeats of the event.
+    pub fn answered(&self, key: &str, reply: &str) -> std::result::Result<(), JsError> {
+        self.inner.answered(key, reply).map_err(|problem| JsError::new(&problem.detail))
+    }
+
+    /// Delivers events again, or looks what there is to deliver, for a [`fieldhook_core::delivery::job::Ask`].
+    pub async fn replay(&self, ask: &str) -> String {
+        to_wire(&AssertUnwindSafe(self.inner.clone().replay(ask)).await)
+    }
+
     /// Deletes everything but the numbers that must not come again; answers when the device's life began, empty where there was nothing.
     pub async fn forget(&self) -> String {
         to_wire(&AssertUnwindSafe(self.inner.clone().forget()).await)
@@ -151,8 +165,11 @@ impl Inner {
         for entry in &accept.entries {
             outcomes.push(self.commit(&mut loaded, &accept, entry)?);
         }
+        let entries = accept.entries.iter().zip(&outcomes);
+        let new = entries.filter(|(_, outcome)| matches!(outcome, Outcome::New { .. }));
+        let new: Vec<&str> = new.map(|(entry, _)| entry.event.as_str()).collect();
         let settings = self.settings()?;
-        if outcomes.iter().any(|outcome| matches!(outcome, Outcome::New { .. })) {
+        if !new.is_empty() {
             self.settle(&mut loaded.device, accept.at)?;
             self.arm(accept.at)?;
             // Looked at every few events: a bound of megabytes is not missed by a few rows.
@@ -160,10 +177,10 @@ impl Inner {
                 retention::by_size(self, &mut loaded, settings.max_log)?;
             }
         }
-        let is_new = loaded.next_seq != first_seq;
         self.keep(loaded, &before)?;
-        if is_new {
+        if !new.is_empty() {
             self.send_off(Some(first_seq.saturating_sub(1)));
+            self.deliver_behind(first_seq, &new);
         }
         serde_json::to_string(&Accepted { outcomes })
             .map_err(|_| Problem::new(Code::Internal, "the outcomes cannot be written"))
@@ -179,6 +196,7 @@ impl Inner {
                 // After a failure the tables may have been rolled back with everything else, the alarm too.
                 self.schema.forget();
                 self.outbox.forget();
+                self.delivery.forget();
                 self.alarm_at.set(None);
                 self.schema.prepare(&self.sql)?;
                 self.load()
@@ -241,10 +259,34 @@ impl Inner {
             return Ok(Outcome::New { seq, reply: said.reply, live: said.live });
         }
         let row = sqlite::first(&self.sql, schema::REPLY_OF, vec![entry.key.as_str().into()])?;
-        let kept = row.map(|mut columns| columns.text()).unwrap_or_default();
+        let (kept, seq) = row.map(|mut columns| (columns.text(), columns.unsigned())).unwrap_or_default();
+        if let Some(pending) = respond::read(&kept, accept.at) {
+            return self.answer_later(entry, seq, pending, accept.at);
+        }
         let turn = loaded.dialogue.repeat(entry, admitted, kept, accept.at);
         let said = loaded.after(turn);
-        Ok(Outcome::Duplicate { reply: said.reply, live: said.live })
+        Ok(Outcome::Duplicate { seq, reply: said.reply, live: said.live })
+    }
+
+    /// A repeat of an event whose reply a service gives: nothing while the service is being asked, else it is this one
+    /// that asks.
+    fn answer_later(&self, entry: &Entry, seq: u64, pending: Pending, now: Time) -> Result<Outcome> {
+        let reply = match pending {
+            Pending::UnderWay => String::new(),
+            Pending::Lapsed => respond::pending(now),
+        };
+        if !reply.is_empty() {
+            self.answered(&entry.key, &reply)?;
+        }
+        Ok(Outcome::Duplicate { seq, reply, live: true })
+    }
+
+    /// Puts a service's answer into the row that waits for it.
+    fn answered(&self, key: &str, reply: &str) -> Result<()> {
+        if self.schema.exists(&self.sql)? {
+            sqlite::run(&self.sql, schema::ANSWERED, vec![reply.into(), key.into()])?;
+        }
+        Ok(())
     }
 
     /// Reads what the next event needs to know. The tables must be there.
@@ -285,6 +327,14 @@ impl Inner {
         }
         self.loaded.replace(Some(loaded.clone()));
         Ok(Some(loaded))
+    }
+
+    /// Looks at what is known; `None` for a device that was never heard.
+    fn about<T>(&self, look: impl FnOnce(&Loaded) -> T) -> Result<Option<T>> {
+        if self.loaded.borrow().is_none() && self.known()?.is_none() {
+            return Ok(None);
+        }
+        Ok(self.loaded.borrow().as_ref().map(look))
     }
 
     fn write_state(&self, device: &DeviceState) -> Result<()> {
@@ -334,6 +384,7 @@ impl Inner {
         if !self.make_sure().await {
             self.set_alarm(Inner::make_sure_at(isolate::now()))?;
         }
+        self.deliver(0).await;
         Ok(())
     }
 
@@ -371,6 +422,7 @@ impl Inner {
         self.schema.forget();
         self.loaded.replace(None);
         self.outbox.forget();
+        self.delivery.forget();
         self.alarm_at.set(None);
     }
 }

@@ -195,11 +195,7 @@ impl Inner {
 
     /// Looked at anew at each step: what was true before an object call need not be true after it.
     fn sender(&self) -> Result<Option<Sender>> {
-        if self.loaded.borrow().is_none() && self.known()?.is_none() {
-            return Ok(None);
-        }
-        let loaded = self.loaded.borrow();
-        Ok(loaded.as_ref().and_then(|loaded| {
+        let sender = self.about(|loaded| {
             let device = &loaded.device;
             Some(Sender {
                 device: device.device.clone(),
@@ -209,7 +205,8 @@ impl Inner {
                 pruned_to: device.pruned_to,
                 last: loaded.next_seq.saturating_sub(1),
             })
-        }))
+        })?;
+        Ok(sender.flatten())
     }
 
     fn join(&self, member: Membership) -> Result<()> {

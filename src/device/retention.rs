@@ -33,6 +33,7 @@ pub(super) fn by_size(device: &Inner, loaded: &mut Loaded, max_bytes: u64) -> Re
 fn prune(device: &Inner, loaded: &mut Loaded, last: u64) -> Result<()> {
     let received = sqlite::first(&device.sql, schema::RECEIVED, vec![integer(last)])?;
     let Some(mut received) = received else { return Ok(()) };
+    device.expire_lanes(&loaded.device.device, loaded.device.pruned_to, last)?;
     loaded.device.pruned_to = last;
     loaded.device.pruned_last_heard = Some(Time::from_millis(received.integer()));
     sqlite::run(&device.sql, schema::PRUNE, vec![integer(last)]).map(drop)

@@ -26,14 +26,39 @@ CREATE TABLE IF NOT EXISTS dialogue (
     queue TEXT NOT NULL
 );
 ",
+    "
+CREATE TABLE IF NOT EXISTS lanes (
+    integration TEXT NOT NULL,
+    job TEXT NOT NULL,
+    json TEXT NOT NULL,
+    PRIMARY KEY (integration, job)
+) WITHOUT ROWID;
+",
 ];
 
 pub const INSERT: &str = "INSERT INTO log (seq, key, received, event, data, details, reply) \
     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING";
-pub const REPLY_OF: &str = "SELECT reply FROM log WHERE key = ?";
+pub const REPLY_OF: &str = "SELECT reply, seq FROM log WHERE key = ?";
+/// The reply that a row waits for, or the mark of who waits for it now.
+pub const ANSWERED: &str = "UPDATE log SET reply = ? WHERE key = ? AND substr(reply, 1, 1) = '*'";
 pub const NEWEST: &str = "SELECT seq, received, event, data, details FROM log ORDER BY seq DESC LIMIT 1";
 pub const BEHIND: &str =
     "SELECT seq, received, event, data, details FROM log WHERE seq > ? ORDER BY seq LIMIT ?";
+pub const ROW: &str = "SELECT seq, received, event, data, details FROM log WHERE seq = ?";
+/// `?` is a JSON array of prefixes of an event's name.
+pub const NEXT_FOR: &str = "SELECT seq, received, event, data, details FROM log WHERE seq > ? \
+    AND EXISTS (SELECT 1 FROM json_each(?) AS prefix WHERE \
+        substr(log.event, 1, length(prefix.value)) = prefix.value) ORDER BY seq";
+/// The same within a span of time, and no further than a number of events.
+pub const BETWEEN: &str = "SELECT seq, received, event, data, details FROM log WHERE seq > ? \
+    AND EXISTS (SELECT 1 FROM json_each(?) AS prefix WHERE \
+        substr(log.event, 1, length(prefix.value)) = prefix.value) \
+    AND received BETWEEN ? AND ? ORDER BY seq";
+/// Looked for from the new end.
+pub const LAST_UNTIL: &str = "SELECT seq FROM log WHERE received <= ? ORDER BY seq DESC LIMIT 1";
+pub const LANES: &str = "SELECT integration, job, json FROM lanes";
+pub const WRITE_LANE: &str = "INSERT OR REPLACE INTO lanes (integration, job, json) VALUES (?, ?, ?)";
+pub const DROP_LANE: &str = "DELETE FROM lanes WHERE integration = ? AND job = ?";
 pub const OLDEST: &str = "SELECT seq, received FROM log ORDER BY seq LIMIT 1";
 /// All that an object needs to know when it wakes, in one statement.
 pub const WAKE: &str = "SELECT coalesce((SELECT json FROM state WHERE id = 1), ''), \

@@ -9,12 +9,15 @@ use crate::isolate;
 use crate::sqlite::{self, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::fleet::append::Sent;
+use fieldhook_core::notice::Notice;
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
 use fieldhook_core::request::{Body, Headers, Request};
 use fieldhook_core::settings::STREAM_WINDOW;
 use fieldhook_core::stream::admit::{Counted, Limits, admit};
 use fieldhook_core::stream::cursor::bad_cursor;
-use fieldhook_core::stream::render::{PAGE_EVENTS, PAGE_ROWS, PageWriter, Publication, Wanted};
+use fieldhook_core::stream::render::{
+    PAGE_EVENTS, PAGE_ROWS, PageWriter, Publication, Wanted, notices_message,
+};
 use std::cell::OnceCell;
 use std::panic::AssertUnwindSafe;
 use wasm_bindgen::prelude::*;
@@ -188,6 +191,18 @@ impl Shard {
             let wanted = read_wanted(&wanted).ok()?;
             publication.get_or_init(|| Publication::new(at, first, sent)).message(&wanted)
         };
+        if tell(self.state.as_raw(), &mut message).is_err() {
+            console_error!("the readers of the shard could not be told");
+        }
+    }
+
+    /// Tells live readers of deliveries.
+    pub(super) fn publish_notices(&self, head: u64, notices: &[Notice]) {
+        if notices.is_empty() {
+            return;
+        }
+        let now = isolate::now();
+        let mut message = |wanted: String| notices_message(now, head, notices, &read_wanted(&wanted).ok()?);
         if tell(self.state.as_raw(), &mut message).is_err() {
             console_error!("the readers of the shard could not be told");
         }

@@ -3,8 +3,10 @@
 //!
 //! It is never on the way of a reply.
 
+mod attempts;
 mod hub;
 mod index;
+mod jobs;
 mod log;
 mod quarantine;
 mod schema;
@@ -132,6 +134,56 @@ impl Fleet {
     /// The counts of each day of the retention, [`Days`] as JSON.
     pub fn stats(&self) -> String {
         to_wire(&self.inner.stats())
+    }
+
+    /// Takes what became of a delivery, a [`fieldhook_core::delivery::report::Report`]; answers an `Answer`.
+    pub fn report(&self, report: &str, notices: &str) -> std::result::Result<String, JsError> {
+        self.thrown(self.inner.report(report, notices))
+    }
+
+    /// Whether a retry may go to a host: empty, or the milliseconds of the time to ask again.
+    #[wasm_bindgen(js_name = askCircuit)]
+    pub fn ask_circuit(&self, host: &str) -> std::result::Result<String, JsError> {
+        self.thrown(self.inner.ask_circuit(host))
+    }
+
+    /// An integration's newest attempts, for a [`fieldhook_core::delivery::listing::Query`].
+    pub fn attempts(&self, query: &str) -> String {
+        to_wire(&self.inner.attempts(query))
+    }
+
+    /// What became of an integration's deliveries: `[{day: counts}, parked]`.
+    pub fn outcomes(&self, integration: &str) -> String {
+        to_wire(&self.inner.outcomes(integration))
+    }
+
+    /// An integration is resumed, or was deleted: what paused it, or everything about it, is forgotten.
+    pub fn reset(&self, integration: &str, deleted: bool) -> std::result::Result<(), JsError> {
+        self.thrown(match deleted {
+            true => self.inner.forget_integration(integration),
+            false => self.inner.reset(integration),
+        })
+    }
+
+    /// Begins a [`fieldhook_core::delivery::job::Job`].
+    #[wasm_bindgen(js_name = startJob)]
+    pub fn start_job(&self, job: &str) -> String {
+        to_wire(&self.inner.start_job(job))
+    }
+
+    /// How many events a replay comes to.
+    pub fn estimate(&self, task: &str, integration: &str, prefixes: &str, device: &str) -> String {
+        to_wire(&self.inner.estimate(task, integration, prefixes, device))
+    }
+
+    /// The jobs of an integration.
+    pub fn jobs(&self, integration: &str) -> String {
+        to_wire(&self.inner.list_jobs(integration))
+    }
+
+    /// Goes on with the jobs that are under way.
+    pub async fn work(&self) -> std::result::Result<(), JsError> {
+        self.thrown(AssertUnwindSafe(self.inner.clone().work()).await)
     }
 
     /// Keeps refused events, given as a JSON array; all of them or none.
@@ -312,6 +364,7 @@ impl Shard {
         let known = self.leave(device, born)?;
         let Some(loaded) = self.known()? else { return Ok("0".to_owned()) };
         self.remove_runs(device, born)?;
+        self.forget_attempts_of(device)?;
         self.keep(loaded);
         Ok(u8::from(known).to_string())
     }
@@ -352,6 +405,8 @@ impl Shard {
         self.prune_by_age(&mut loaded, limit)?;
         self.expire_days(day_of(limit))?;
         self.expire_quarantine()?;
+        self.expire_attempts(limit)?;
+        self.expire_jobs()?;
         let silent = self.silent(limit, SWEEP)?;
         let period = if silent.len() as u64 == SWEEP { AGAIN } else { look_again(retention) };
         loaded.marks.alarm_at = None;

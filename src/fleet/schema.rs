@@ -42,6 +42,7 @@ CREATE TABLE marks (
 );
 ",
     super::hub::MIGRATION,
+    super::attempts::MIGRATION,
 ];
 
 /// All that a shard needs to know when it wakes, in one statement.
@@ -81,4 +82,5 @@ pub const DAYS: &str = "SELECT day, events, duplicates, refused, errors FROM day
 pub const EXPIRE_DAYS: &str = "DELETE FROM days WHERE day < ?";
 
 pub const IS_ANYTHING: &str = "SELECT EXISTS (SELECT 1 FROM log) + EXISTS (SELECT 1 FROM devices WHERE swept = 0) \
-    + EXISTS (SELECT 1 FROM quarantine) + EXISTS (SELECT 1 FROM days)";
+    + EXISTS (SELECT 1 FROM quarantine) + EXISTS (SELECT 1 FROM days) + EXISTS (SELECT 1 FROM attempts) \
+    + EXISTS (SELECT 1 FROM tallies) + EXISTS (SELECT 1 FROM jobs)";

@@ -4,6 +4,7 @@
 //! committed it, and one that acknowledges a refused event only after quarantine has it.
 
 pub mod batch;
+mod respond;
 
 use crate::answer::Answer;
 use crate::isolate::Platform;
@@ -12,7 +13,7 @@ use fieldhook_core::event::{DeviceId, Event, SourceName};
 use fieldhook_core::fleet::shard_of;
 use fieldhook_core::fleet::stats::Counts;
 use fieldhook_core::ingest::{self, Arrival, Ingest};
-use fieldhook_core::log::{Accept, Entry, Outcome};
+use fieldhook_core::log::{Accept, Entry, Outcome, Plan};
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::proof::token::TokenHash;
 use fieldhook_core::proof::{self, Credential};
@@ -20,8 +21,10 @@ use fieldhook_core::quarantine;
 use fieldhook_core::registry::Snapshot;
 use fieldhook_core::reply::Reply;
 use fieldhook_core::request::{Method, Request};
+use fieldhook_core::respond::{is_pending, pending};
 use fieldhook_core::settings::Settings;
 use fieldhook_core::transform;
+use respond::Question;
 use std::rc::Rc;
 use worker::js_sys::Math;
 
@@ -126,16 +129,25 @@ impl Ingress<'_> {
         let event = transform::apply_first(&self.snapshot.transforms, event);
         let source = self.snapshot.source(&self.source);
         let (plan, report) = (source.plan(&self.settings, &event), source.is_report(&event));
-        let entry = Entry::new(event, plan.ok(), report, source.way(&self.settings));
+        let mut entry = Entry::new(event, plan.ok(), report, source.way(&self.settings));
+        let now = self.platform.now;
+        let asked = self.responder(&entry).map(|listed| {
+            entry.plan = Plan::Said(pending(now));
+            (listed, Question::of(&entry, now))
+        });
         let outcome = self.commit(&device, vec![entry]).await?.into_iter().next();
         let outcome = outcome.ok_or_else(|| Problem::new(Code::CommitFailed, "the log gave no outcome"))?;
         let (stored, live) = outcome.reply();
-        let reply = Reply::from_stored(stored);
-        let seq = match outcome {
-            Outcome::New { seq, .. } => Some(seq),
-            Outcome::Duplicate { .. } => None,
+        let (number, seq) = match outcome {
+            Outcome::New { seq, .. } => (seq, Some(seq)),
+            Outcome::Duplicate { seq, .. } => (seq, None),
         };
-        if seq.is_some() && repeatable && !live {
+        let reply = match asked {
+            Some((listed, question)) if is_pending(stored) => self.ask(listed, question, &key, number).await,
+            _ => Some(Reply::from_stored(stored)),
+        };
+        let (is_known, reply) = (reply.is_some(), reply.unwrap_or(Reply::Empty));
+        if seq.is_some() && repeatable && !live && is_known {
             edge_cache::remember(self.platform, &self.settings, &key, &reply);
         }
         Ok(Taken { key, reply, seq })

@@ -4,10 +4,15 @@
 //! Not here: requests, which `integration` makes, and the calls themselves.
 
 pub mod circuit;
+pub mod job;
+pub mod lane;
+pub mod listing;
+pub mod made;
 pub mod mask;
 pub mod outcome;
 pub mod record;
 pub mod replay;
+pub mod report;
 pub mod retry_after;
 pub mod schedule;
 pub mod tally;

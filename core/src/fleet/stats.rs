@@ -44,6 +44,15 @@ impl Counts {
 /// Counts by day, of one shard or of all.
 pub type Days = BTreeMap<i64, Counts>;
 
+/// A day as it is written, `2026-11-22`.
+///
+/// ```
+/// assert_eq!(fieldhook_core::fleet::stats::date_of(20_000), "2024-10-04");
+/// ```
+pub fn date_of(day: i64) -> String {
+    Time::from_millis(day.saturating_mul(DAY)).to_string().chars().take(10).collect()
+}
+
 /// As `GET /v1/stats` shows them, newest day first: `{"days":[{"day":"2026-11-22","events":…,…},…]}`.
 ///
 /// ```
@@ -59,11 +68,10 @@ pub fn show(days: &Days) -> String {
         .iter()
         .rev()
         .map(|(day, counts)| {
-            let date = Time::from_millis(day.saturating_mul(DAY)).to_string();
             let Counts { events, duplicates, refused, errors } = counts;
             format!(
                 r#"{{"day":"{}","events":{events},"duplicates":{duplicates},"refused":{refused},"errors":{errors}}}"#,
-                date.get(..10).unwrap_or_default(),
+                date_of(*day),
             )
         })
         .collect();

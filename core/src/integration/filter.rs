@@ -4,6 +4,7 @@ use super::hook::{device, event_prefix};
 use super::stored::Face;
 use super::subscription;
 use crate::definition::Properties;
+use crate::log::{Details, Row};
 use crate::problem::Result;
 
 /// An event matches if its name starts with one of the prefixes, and device and product are the right ones.
@@ -38,6 +39,26 @@ impl Filter {
         self.events.iter().any(|prefix| event.starts_with(prefix.as_str()))
             && self.device.as_deref().is_none_or(|only| only == device)
             && self.product.as_deref().is_none_or(|only| product == Some(only))
+    }
+
+    /// Whether any event of a device can match.
+    pub fn is_for(&self, device: &str) -> bool {
+        self.device.as_deref().is_none_or(|only| only == device)
+    }
+
+    /// Whether a row of a device's log matches.
+    pub fn takes(&self, row: &Row) -> bool {
+        match (&self.device, &self.product) {
+            (None, None) => self.matches(&row.event, "", None),
+            _ => serde_json::from_str::<Details>(&row.details).is_ok_and(|details| {
+                self.matches(&row.event, &details.coreid, details.product_id.as_deref())
+            }),
+        }
+    }
+
+    /// The prefixes as a query takes them.
+    pub fn prefixes_json(&self) -> String {
+        serde_json::to_string(&self.events).unwrap_or_default()
     }
 }
 

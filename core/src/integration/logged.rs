@@ -2,7 +2,7 @@
 
 use super::render::Defaults;
 use crate::clock::Time;
-use crate::log::{Details, View};
+use crate::log::{Details, Row, View};
 use crate::source::DUE_VARIABLE;
 use crate::template::{Context, Fields, Parts, Variables};
 
@@ -14,6 +14,13 @@ pub struct Logged<'a> {
     pub event: &'a str,
     pub data: &'a str,
     pub details: &'a Details,
+}
+
+impl<'a> Logged<'a> {
+    /// `details` are the row's own, read.
+    pub fn of(row: &'a Row, details: &'a Details) -> Self {
+        Logged { seq: row.seq, received_at: row.received_at, event: &row.event, data: &row.data, details }
+    }
 }
 
 impl Logged<'_> {

@@ -13,6 +13,7 @@ use super::secrets::{Secrets, unmask};
 use super::stored::{Face, Stored};
 use super::{sign, subscription};
 use crate::clock::Time;
+use crate::delivery::outcome::Failure;
 use crate::event::hash_fields;
 use crate::problem::{Code, Problem, Result};
 use crate::proof::HOP_HEADER;
@@ -23,6 +24,7 @@ use crate::template::{Context, RenderError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
+use std::fmt;
 
 /// How deliveries name their sender.
 pub const USER_AGENT: &str = concat!("fieldhook/", env!("CARGO_PKG_VERSION"));
@@ -68,6 +70,15 @@ pub struct Integration {
     target: Target,
     secret: Option<Secret>,
     previous: Option<(Secret, Time)>,
+    /// Every secret as a text, for masking what is recorded.
+    secret_texts: Vec<String>,
+}
+
+impl fmt::Debug for Integration {
+    /// Without what is secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Integration").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// A request ready to be sent: nothing in it can break a line or leave its host.
@@ -98,6 +109,19 @@ pub struct Unsendable {
     /// `template`, `bad-url` or `bad-header`.
     pub name: &'static str,
     pub detail: String,
+}
+
+impl Unsendable {
+    /// As an attempt that was heard nothing of.
+    pub fn failure(&self) -> Failure {
+        Failure::Unsendable(self.name.to_owned())
+    }
+}
+
+impl fmt::Display for Unsendable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.detail)
+    }
 }
 
 impl From<RenderError> for Unsendable {
@@ -131,6 +155,7 @@ impl Integration {
             target,
             secret,
             previous: previous.transpose()?,
+            secret_texts: secrets.texts().collect(),
         })
     }
 
@@ -139,6 +164,17 @@ impl Integration {
     pub fn message_id(&self, device: &str, born: Time, seq: u64) -> String {
         let fields = [&self.id, device, &born.millis().to_string(), &seq.to_string()];
         format!("msg_{}", URL_SAFE_NO_PAD.encode(hash_fields(&fields)))
+    }
+
+    /// `webhook-id` of a request whose answer is the device's reply. It is made before and after a crash by who knows the
+    /// event by its dedup key alone.
+    pub fn answer_id(&self, key: &str) -> String {
+        format!("msg_{}", URL_SAFE_NO_PAD.encode(hash_fields(&[&self.id, "respond", key])))
+    }
+
+    /// Every secret there is in the definition.
+    pub fn secret_texts(&self) -> &[String] {
+        &self.secret_texts
     }
 
     /// What its circuit is kept for: `https://host:443`.

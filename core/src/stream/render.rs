@@ -6,6 +6,7 @@ use crate::clock::Time;
 use crate::event::DedupKey;
 use crate::fleet::append::Sent;
 use crate::log::{Details, Row};
+use crate::notice::Notice;
 use crate::reply::Reply;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -211,25 +212,42 @@ impl<'a> Publication<'a> {
     }
 
     fn hook_json(&self, format: Format, name: &str, data: &str) -> String {
-        #[derive(Serialize)]
-        struct Told<'a> {
-            #[serde(skip_serializing_if = "Option::is_none")]
-            event: Option<&'a str>,
-            data: &'a str,
-            ttl: String,
-            published_at: String,
-            coreid: &'a str,
-        }
-        let told = Told {
-            // Particle's format has the name beside the JSON.
-            event: (format == Format::View).then_some(name),
-            data,
-            ttl: TTL.to_string(),
-            published_at: self.at.to_string(),
-            coreid: PARTICLE,
-        };
-        serde_json::to_string(&told).unwrap_or_default()
+        hook_json(self.at, format, name, data)
     }
+}
+
+fn hook_json(at: Time, format: Format, name: &str, data: &str) -> String {
+    #[derive(Serialize)]
+    struct Told<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        event: Option<&'a str>,
+        data: &'a str,
+        ttl: String,
+        published_at: String,
+        coreid: &'a str,
+    }
+    let told = Told {
+        // Particle's format has the name beside the JSON.
+        event: (format == Format::View).then_some(name),
+        data,
+        ttl: TTL.to_string(),
+        published_at: at.to_string(),
+        coreid: PARTICLE,
+    };
+    serde_json::to_string(&told).unwrap_or_default()
+}
+
+/// The message that tells readers who want this of deliveries; `head` is where the shard's log is. `None` where there
+/// is nothing to tell them.
+pub fn notices_message(at: Time, head: u64, notices: &[Notice], wanted: &Wanted) -> Option<String> {
+    let mut writer = Writer::default();
+    for Notice { name, data, device, product } in notices {
+        if wanted.filter.concerns(device, product.as_deref()) && name.starts_with(&wanted.filter.prefix) {
+            let json = hook_json(at, wanted.format, name, data);
+            writer.push(&Line { pos: None, at: at.millis(), name, json: &json });
+        }
+    }
+    (!writer.is_empty()).then(|| writer.finish(Kind::Push, head))
 }
 
 /// Fills a page from rows, in the order they are read.
