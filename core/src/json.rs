@@ -74,11 +74,6 @@ impl Members {
         Some(text).filter(|text| !text.is_empty())
     }
 
-    /// The first of several spellings that is there.
-    pub fn text_of(&self, names: &[&str]) -> Option<String> {
-        names.iter().find_map(|name| self.text(name))
-    }
-
     /// In the place where it stands already, else as the last.
     pub fn set(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
         let Ok(value) = serde_json::to_string(value).and_then(RawValue::from_string) else { return };

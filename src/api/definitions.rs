@@ -86,7 +86,7 @@ async fn see_at_once(call: &Call<'_>) {
 async fn try_out(call: &Call<'_>, name: &str) -> Result<Answer> {
     let stored = rpc::registry(&call.platform.env)?.get(Kind::Transform.as_str(), name).await?;
     let transform = Transform::compile(name, &Definition::read(stored.as_bytes())?)?;
-    let event = read_event(call)?;
+    let event = read_event(call, call.request)?;
     let matched = transform.matches(&event.name);
     let event = if matched { transform.apply(event) } else { event };
 
@@ -110,9 +110,10 @@ async fn try_out(call: &Call<'_>, name: &str) -> Result<Answer> {
     Ok(Answer::json(200, serde_json::to_string(&tried).unwrap_or_default()))
 }
 
-fn read_event(call: &Call<'_>) -> Result<Event> {
+/// One event, as `/hook` reads it, for trying something out.
+pub fn read_event(call: &Call<'_>, request: &Request) -> Result<Event> {
     let arrival = Arrival {
-        request: call.request,
+        request,
         source: &SourceName::default(),
         credential: &Credential { token: true, signed: None },
         now: call.platform.now,

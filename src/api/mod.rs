@@ -2,6 +2,7 @@
 
 mod definitions;
 mod devices;
+mod integrations;
 mod products;
 mod publish;
 mod quarantine;
@@ -14,6 +15,7 @@ use crate::answer::Answer;
 use crate::isolate::Platform;
 use crate::registry::Kind;
 use crate::router::not_found;
+use fieldhook_core::integration::Face;
 use fieldhook_core::problem::{Problem, Result};
 use fieldhook_core::proof::access::{Scope, authorize, authorize_stream};
 use fieldhook_core::request::{Method, Request};
@@ -55,6 +57,14 @@ pub async fn serve(platform: &Platform, request: &Request, path: &[&str]) -> Ans
         (_, ["products", product, rest @ ..]) => products::route(platform, request, product, rest).await,
         (_, ["sources", rest @ ..]) => definitions::route(platform, request, Kind::Source, rest).await,
         (_, ["transforms", rest @ ..]) => definitions::route(platform, request, Kind::Transform, rest).await,
+        (_, ["integrations" | "webhooks", rest @ ..]) => {
+            let way = integrations::Way { face: Face::Integration, product: None };
+            integrations::route(platform, request, way, rest).await
+        }
+        (_, ["subscriptions", rest @ ..]) => {
+            let way = integrations::Way { face: Face::Subscription, product: None };
+            integrations::route(platform, request, way, rest).await
+        }
         (_, ["quarantine", rest @ ..]) => quarantine::route(platform, request, rest).await,
         (_, ["stats"]) => stats::route(platform, request).await,
         _ => Err(not_found()),

@@ -1,6 +1,6 @@
 //! `/v1/products/{p}`: Particle's product paths. A product is what its devices' events say.
 
-use super::{Call, is_read, not_allowed, publish};
+use super::{Call, integrations, is_read, not_allowed, publish};
 use crate::answer::Answer;
 use crate::isolate::Platform;
 use crate::router::not_found;
@@ -9,6 +9,7 @@ use fieldhook_core::event::{DeviceId, is_name};
 use fieldhook_core::fleet::index::Filter;
 use fieldhook_core::fleet::shard_name;
 use fieldhook_core::history::LIMIT_MAX;
+use fieldhook_core::integration::Face;
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::products::{Device, Pages};
 use fieldhook_core::proof::access::Scope;
@@ -21,7 +22,14 @@ pub async fn route(platform: &Platform, request: &Request, product: &str, path: 
         check(&call, product)?;
         Ok(call)
     };
+    let way = |face| integrations::Way { face, product: Some(product) };
     match (request.method, path) {
+        (_, ["integrations" | "webhooks", rest @ ..]) => {
+            integrations::route(platform, request, way(Face::Integration), rest).await
+        }
+        (_, ["subscriptions", rest @ ..]) => {
+            integrations::route(platform, request, way(Face::Subscription), rest).await
+        }
         (Method::Post, ["events"]) => publish::publish(&open(Scope::Admin)?, Some(product)).await,
         (method, ["devices"]) if is_read(method) => list(&open(Scope::Read)?, product).await,
         (method, ["devices", id]) if is_read(method) => describe(&open(Scope::Read)?, product, id).await,
@@ -32,7 +40,7 @@ pub async fn route(platform: &Platform, request: &Request, product: &str, path: 
 }
 
 /// A product's id or slug ends in a row: it has a form, and is no secret put in the wrong place.
-fn check(call: &Call<'_>, product: &str) -> Result<()> {
+pub fn check(call: &Call<'_>, product: &str) -> Result<()> {
     if is_name(product) && !call.settings.is_secret(&TokenHash::of(product)) {
         return Ok(());
     }
