@@ -5,15 +5,16 @@
 //! which moved from one shard to another keeps its order. A shard that is at its head holds nobody back: what it
 //! pushes is newer than what was read.
 //!
-//! Reading is pulled, page by page, and only as fast as the client takes it. What live shards push meanwhile is held
-//! up to [`HELD_MAX`]; beyond that, a live shard is sent back to be read from where its events stopped being
-//! passed on.
+//! Reading is pulled, page by page, and only as fast as the client takes it: a shard has one page here at most. What
+//! live shards push meanwhile is held up to [`HELD_MAX`]; beyond that, a live shard is sent back to be read from where
+//! its events stopped being passed on. Only pushes count for that: a page that is dropped is asked for again at once,
+//! and two shards that make room for each other so would never end.
 
 use super::cursor::Cursor;
 use super::wire::{Kind, Message};
 use std::collections::VecDeque;
 
-/// How much may wait for a shard that is behind, bytes over all shards.
+/// How much of what was pushed may wait for a shard that is behind, bytes over all shards.
 pub const HELD_MAX: usize = 128 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub struct Reader {
     /// Where the shard of the event given out last stands once the next one is asked for.
     passed: Option<(usize, u64)>,
     held: usize,
+    /// Bytes of what was pushed and waits.
 }
 
 #[derive(Debug)]
@@ -70,6 +72,7 @@ enum Queued {
         at: i64,
     },
 }
+        pushed: bool,
 
 impl Queued {
     fn at(&self) -> i64 {
@@ -78,10 +81,11 @@ impl Queued {
         }
     }
 
-    fn size(&self) -> usize {
+    /// Bytes that count for [`HELD_MAX`].
+    fn held(&self) -> usize {
         match self {
-            Queued::Event { name, json, .. } => name.len() + json.len(),
-            Queued::Gap { .. } => 0,
+            Queued::Event { name, json, pushed: true, .. } => name.len() + json.len(),
+            Queued::Event { .. } | Queued::Gap { .. } => 0,
         }
     }
 }
@@ -186,15 +190,17 @@ impl Reader {
         asked
     }
 
-    /// The live shard that holds most is read again from where its events stopped being given out.
+    /// The live shard that pushed most of what waits is read again from where its events stopped being given out.
     fn send_back(&mut self) {
         self.settle();
-        let holds = |shard: &Shard| shard.state == State::Live && !shard.queue.is_empty();
-        let live = self.shards.iter_mut().enumerate().filter(|(_, shard)| holds(shard));
-        let most = live.max_by_key(|(_, shard)| shard.queue.iter().map(Queued::size).sum::<usize>());
-        if let Some((index, shard)) = most {
-            let dropped: usize = shard.queue.drain(..).map(|queued| queued.size()).sum();
-            self.held = self.held.saturating_sub(dropped);
+        let live = self.shards.iter_mut().enumerate().filter(|(_, shard)| shard.state == State::Live);
+        let holding =
+            live.map(|(index, shard)| (shard.queue.iter().map(Queued::held).sum::<usize>(), index, shard));
+        if let Some((held, index, shard)) =
+            holding.max_by_key(|(held, ..)| *held).filter(|(held, ..)| *held > 0)
+        {
+            shard.queue.clear();
+            self.held = self.held.saturating_sub(held);
             shard.state = State::Behind;
             shard.reached = Some(self.cursor.position(index));
         }
@@ -235,12 +241,14 @@ impl Reader {
             };
             if line.pos.is_none_or(is_new) {
                 let (name, json) = (line.name.to_owned(), line.json.to_owned());
-                self.held += name.len() + json.len();
-                shard.queue.push_back(Queued::Event { pos: line.pos, at: line.at, name, json });
+                let event = Queued::Event { pos: line.pos, at: line.at, name, json, pushed };
+                self.held += event.held();
+                shard.queue.push_back(event);
             }
         }
         shard.reached = Some(match self.order {
             Order::Ascending => message.to.max(reached),
+        let pushed = message.kind == Kind::Push;
             Order::Descending => message.to.min(reached),
         });
         if shard.queue.is_empty() {
@@ -255,7 +263,7 @@ impl Reader {
         let index = self.turn()?;
         let shard = self.shards.get_mut(index)?;
         let queued = shard.queue.pop_front()?;
-        self.held = self.held.saturating_sub(queued.size());
+        self.held = self.held.saturating_sub(queued.held());
         let is_last = shard.queue.is_empty();
         let (item, pos) = match queued {
             Queued::Gap { oldest, .. } => (Item::Gap, Some(oldest)),

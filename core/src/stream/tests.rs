@@ -385,3 +385,29 @@ fn what_waits_for_a_shard_that_is_behind_is_bounded_and_not_lost() {
     assert!(matches!(reader.pop(), Some(Item::Event { .. })));
     assert_eq!(reader.cursor().position(1), 1);
 }
+
+/// Logs that end together are the hardest: the pages of shards that have come to their heads wait for the others'.
+#[test]
+fn large_logs_of_many_shards_are_read_page_by_page_each_once() {
+    const PAGES: u64 = 3;
+    let json = format!("{{\"data\":\"{}\"}}", "x".repeat(60_000));
+    for shards in [2, 4, 8, 64] {
+        let mut reader = Reader::new(shards, Some(Cursor::default()), Order::Ascending);
+        (0..shards).for_each(|shard| reader.connected(shard));
+        let mut under_way: VecDeque<_> = reader.ask(true).into();
+        let (mut asked, mut seen) = (0, 0);
+        while let Some((shard, after)) = under_way.pop_front() {
+            asked += 1;
+            assert!(asked <= shards as u64 * PAGES, "{shards} shards are asked for the same again and again");
+            let mut writer = Writer::default();
+            let at = i64::try_from(after).unwrap();
+            writer.push(&Line { pos: Some(after + 1), at, name: "temp", json: &json });
+            let kind = Kind::Page { from: after, head: after + 1 == PAGES, gap: false };
+            reader.receive(shard, &writer.finish(kind, after + 1)).unwrap();
+            seen += std::iter::from_fn(|| reader.pop()).count();
+            under_way.extend(reader.ask(true));
+        }
+        assert!(reader.is_done());
+        assert_eq!(seen, shards * PAGES as usize);
+    }
+}
