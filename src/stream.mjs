@@ -5,7 +5,10 @@
 const KEEP_ALIVE_MS = 8_000;
 /** particle-api-js loses events that come in one segment with the headers. */
 const PAUSE_MS = 100;
-/** What a client has not taken yet may grow to this, bytes; one message more ends its stream. */
+/**
+ * What a client has not taken yet, bytes: a message that comes when more than this waits is the last one. So no event is
+ * too large for a client that keeps up, and no replay, of which nothing is under way by then.
+ */
 const BUFFER_MAX = 256 * 1024;
 /** While more than this waits for the client, no further page is asked for, bytes. */
 const ENOUGH = 64 * 1024;
@@ -217,6 +220,7 @@ class BodyClient {
   #giveUp;
   waiting = 0;
   wroteAt = Date.now();
+  isSlow = false;
 
   constructor(opening) {
     this.opening = opening;
@@ -225,7 +229,9 @@ class BodyClient {
 
   take(stream, shard, message) {
     const bytes = stream.receive(shard, message);
-    if (bytes.length > 0) this.write(bytes);
+    if (bytes.length === 0) return;
+    this.isSlow = this.waiting > BUFFER_MAX;
+    this.write(bytes);
   }
 
   write(bytes) {
@@ -233,10 +239,6 @@ class BodyClient {
     this.waiting += bytes.length;
     this.wroteAt = Date.now();
     this.#wake?.();
-  }
-
-  get isSlow() {
-    return this.waiting > BUFFER_MAX && this.#chunks.length > 1;
   }
 
   start(live) {
@@ -315,10 +317,12 @@ class SocketClient {
   /** What came before the socket was there to take it. */
   #early = "";
   wroteAt = 0;
+  isSlow = false;
 
   take(stream, shard, message) {
     const text = stream.receiveText(shard, message);
     if (text === "") return;
+    this.isSlow = this.waiting > BUFFER_MAX;
     if (this.#socket) this.#send(text);
     else this.#early += text;
   }
@@ -334,10 +338,6 @@ class SocketClient {
 
   whenDrained(drained) {
     setTimeout(drained, LOOK_MS);
-  }
-
-  get isSlow() {
-    return this.waiting > BUFFER_MAX;
   }
 
   write(bytes) {

@@ -6,8 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:net";
 import { fileURLToPath } from "node:url";
 import { anEvent, clientOf, numbers, until } from "./support/client.mjs";
-import { assertWhole, kept, openSse, openStalled } from "./support/sse.mjs";
-import { READ, startWorker } from "./support/worker.mjs";
+import { assertWhole, kept, openSocket, openSse, openStalled } from "./support/sse.mjs";
+import { READ, TOKEN, startWorker } from "./support/worker.mjs";
 
 const WATCHED = fileURLToPath(new URL("support/watched.mjs", import.meta.url));
 const STREAMS = 200;
@@ -80,13 +80,71 @@ test("a WebSocket that does not read is told and let go too", async () => {
 });
 
 test("a replay of any size is pulled: a slow reader of the past is not let go", async () => {
-  const first = await worker.fetch("/v1/events?limit=1", {
-    headers: { authorization: `Bearer ${READ}`, accept: "application/json" },
-  });
-  const { cursor } = (await first.json()).events[0];
+  const cursor = await firstCursor(worker);
   const stalled = openStalled(worker, `/v1/devices/d-large/events?after=${cursor}`);
   await sleep(1_500);
   const text = (await stalled.read({ until: `"seq":${EVENTS},` })).join("");
   const seqs = [...text.matchAll(/"coreid":"d-large","seq":(\d+)/g)].map(([, seq]) => Number(seq));
   assert.deepEqual(seqs, numbers(2, EVENTS));
+});
+
+/** The cursor of the first event there is. */
+async function firstCursor(worker) {
+  const first = await worker.fetch("/v1/events?limit=1", {
+    headers: { authorization: `Bearer ${READ}`, accept: "application/json" },
+  });
+  return (await first.json()).events[0].cursor;
+}
+
+test("a replay of many shards is pulled too", async () => {
+  const worker = await startWorker({ vars: { FLEET_SHARDS: "8" } });
+  const client = clientOf(worker);
+  const devices = numbers(1, 40).map((n) => `d-${n}`);
+  await client.accepted(anEvent({ event: "first", coreid: "d-0" }));
+  const cursor = await firstCursor(worker);
+  // Turn by turn, so that the pages of all shards are of the same time.
+  for (let round = 0; round < 20; round++)
+    for (let at = 0; at < devices.length; at += 10)
+      await client.accepted(
+        devices.slice(at, at + 10).map((coreid) => anEvent({ event: "old", coreid, data: DATA })),
+      );
+  const total = devices.length * 20;
+  const counted = async () =>
+    (await (await worker.fetch("/v1/stats", { headers: { authorization: `Bearer ${READ}` } })).json()).days[0]
+      .events;
+  await until(async () => (await counted()) === total + 1, { within: 20_000, what: "the shards' logs" });
+  const stalled = openStalled(worker, `/v1/events/old?after=${cursor}`);
+  await sleep(1_500);
+  const received = [];
+  stalled.socket.on("data", (chunk) => received.push(chunk));
+  stalled.socket.resume();
+  const text = () => Buffer.concat(received).toString("latin1");
+  const events = () => text().split("event: old\n").length - 1;
+  await until(() => events() === total || text().includes("event: dropped"), { within: 30_000, every: 200 });
+  assert.ok(!text().includes("event: dropped"), "it was let go");
+  stalled.socket.destroy();
+  await worker.stop();
+});
+
+test("a WebSocket that keeps up is not let go for a large event", async () => {
+  const socket = await openSocket(worker, "prefix=huge");
+  // Each control character is six as JSON.
+  const body = "\u0001".repeat(100_000);
+  const headers = {
+    authorization: `Bearer ${TOKEN}`,
+    "content-type": "text/plain",
+    "x-particle-event-name": "huge",
+    "x-particle-device-id": "d-huge",
+  };
+  for (const count of [1, 2, 3]) {
+    assert.equal((await worker.fetch("/hook", { method: "POST", headers, body })).status, 204);
+    await socket.have(count, kept);
+  }
+  const again = await openSocket(worker, `prefix=huge&after=${socket.items[0].cursor}`);
+  await again.have(2, kept);
+  for (const stream of [socket, again]) {
+    assert.equal(stream.socket.readyState, WebSocket.OPEN);
+    assert.ok(stream.items.every(({ notice }) => notice === undefined));
+    await stream.close();
+  }
 });
