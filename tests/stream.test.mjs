@@ -175,8 +175,15 @@ describe("a stream", () => {
     // Version 1, shard 0 at 127, check.
     const far = Buffer.from([1, 127, 0]);
     far[2] = [...far.subarray(0, 2)].reduce((sum, byte) => (((sum << 3) | (sum >> 5)) & 255) ^ byte, 0x5a);
-    const { status, problem } = await sse(`/v1/events?after=${far.toString("base64url")}`);
+    const after = far.toString("base64url");
+    const { status, problem } = await sse(`/v1/events?after=${after}`);
     assert.deepEqual([status, problem.code], [400, "bad-cursor"]);
+    for (const order of ["asc", "desc"]) {
+      const page = await worker.fetch(`/v1/events?${query({ after, order })}`, {
+        headers: { authorization: `Bearer ${READ}`, accept: "application/json" },
+      });
+      assert.deepEqual([page.status, (await page.json()).code], [400, "bad-cursor"], order);
+    }
   });
 
   test("hook-sent, hook-response and hook-error are there as on Particle, and live only", async () => {

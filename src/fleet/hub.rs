@@ -145,10 +145,10 @@ impl Shard {
     ) -> Result<(String, bool)> {
         let (head, oldest) = self.ends()?;
         let asked = from.unwrap_or(head);
-        if !descending && asked > head {
+        if asked > head {
             return Err(not_there_yet());
         }
-        let from = if descending { asked.min(head) } else { asked.max(oldest) };
+        let from = if descending { asked } else { asked.max(oldest) };
         let gap = !descending && from > asked;
         let end = if descending { oldest } else { head };
         let mut page = PageWriter::new(wanted, from, descending, limit);
