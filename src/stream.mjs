@@ -32,9 +32,9 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  */
 export async function open(fleet, stream, wanted, limits, asSocket) {
   const client = asSocket ? new SocketClient() : new BodyClient(stream.opening());
-  const live = new Live(fleet, stream, wanted, client);
+  const live = new Live(fleet, stream, wanted, limits, client);
   try {
-    const refused = await live.connectAll(limits);
+    const refused = await live.connectAll();
     if (refused === undefined) return client.start(live);
     live.end();
     return refused;
@@ -50,22 +50,25 @@ class Live {
   #stream;
   #wanted;
   #client;
+  /** What the shard that counts streams counts this one by, a query. */
+  #limits;
   #sockets = [];
   /** Not every shard is live: pages are asked for. */
   #isBehind = true;
   #hasEnded = false;
   #keepAlive;
 
-  constructor(fleet, stream, wanted, client) {
+  constructor(fleet, stream, wanted, limits, client) {
     this.#fleet = fleet;
     this.#stream = stream;
     this.#wanted = wanted;
+    this.#limits = limits;
     this.#client = client;
   }
 
   /** The shard that counts streams first: what it refuses, no other hears of. */
-  async connectAll(limits) {
-    const refused = await this.#connect(0, limits);
+  async connectAll() {
+    const refused = await this.#connect(0);
     if (refused !== undefined) return refused;
     const others = Array.from({ length: this.#stream.shards() - 1 }, (_, index) => this.#connect(index + 1));
     // All of them, so that none is opened after the stream was given up.
@@ -82,9 +85,10 @@ class Live {
   async #connect(shard, more = "") {
     const begins = this.#stream.begins(shard);
     const after = begins === undefined ? "" : `&after=${begins}`;
+    const limits = shard === 0 ? this.#limits : "";
     const response = await this.#fleet
       .getByName(`shard-${shard}`)
-      .fetch(`http://shard/?${this.#wanted}${after}${more}`, { headers: { upgrade: "websocket" } });
+      .fetch(`http://shard/?${this.#wanted}${after}${limits}${more}`, { headers: { upgrade: "websocket" } });
     const socket = response.webSocket;
     if (!socket) return response.text();
     if (!this.#hasEnded) {

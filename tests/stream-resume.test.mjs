@@ -137,6 +137,18 @@ test("a shard that goes away is read on when it is back; the client does not not
   await worker.stop();
 });
 
+test("an address is counted on after its streams were connected anew", async () => {
+  const worker = await startWorker({ vars: { STREAM_MAX: "2" }, entry: WATCHED });
+  const sockets = async () => (await worker.fetch("/__sockets")).json();
+  const streams = [await openSse(worker), await openSse(worker)];
+  await worker.fetch("/__fail?shard=shard-0");
+  await until(async () => (await sockets()) === 2, { within: 10_000, what: "both streams again" });
+  const third = await openSse(worker);
+  assert.deepEqual([third.status, third.problem?.code], [429, "too-many-streams"]);
+  for (const stream of streams) await stream.close();
+  await worker.stop();
+});
+
 test("a machine killed under load: what was acknowledged comes, once and in order", async () => {
   const worker = await startWorker({ vars: { FLEET_SHARDS: "4" } });
   const client = clientOf(worker);
