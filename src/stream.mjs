@@ -53,6 +53,8 @@ class Live {
   /** What the shard that counts streams counts this one by, a query. */
   #limits;
   #sockets = [];
+  /** So many shards have a connection, or somebody who sees to it. */
+  #joined = 0;
   /** Not every shard is live: pages are asked for. */
   #isBehind = true;
   #hasEnded = false;
@@ -70,13 +72,15 @@ class Live {
   async connectAll() {
     const refused = await this.#connect(0);
     if (refused !== undefined) return refused;
-    const others = Array.from({ length: this.#stream.shards() - 1 }, (_, index) => this.#connect(index + 1));
+    this.#joined = this.#stream.shards();
+    const others = Array.from({ length: this.#joined - 1 }, (_, index) => this.#connect(index + 1));
     // All of them, so that none is opened after the stream was given up.
     const outcomes = await Promise.allSettled(others);
     for (const { status, value, reason } of outcomes) {
       if (status === "rejected") throw reason;
       if (value !== undefined) return value;
     }
+    this.#joinNew();
     this.#ask();
     return undefined;
   }
@@ -93,6 +97,8 @@ class Live {
     if (!socket) return response.text();
     if (!this.#hasEnded) {
       this.#stream.connected(shard);
+      // Before it is heard: which shards there are decides where the new ones begin.
+      this.#stream.grow(Number(response.headers.get("fieldhook-shards")));
       this.#sockets[shard] = socket;
       socket.addEventListener("message", ({ data }) => this.#heard(shard, socket, data));
       socket.addEventListener("close", () => this.#lost(shard, socket));
@@ -140,6 +146,16 @@ class Live {
     this.#sockets[shard] = undefined;
     closeQuietly(socket);
     this.#stream.lost(shard);
+    this.#join(shard);
+  }
+
+  /** Shards that were not known when the stream was opened. */
+  #joinNew() {
+    while (this.#joined < this.#stream.shards()) this.#join(this.#joined++);
+  }
+
+  /** Sees to it that a shard that is not connected is read on. */
+  #join(shard) {
     this.#isBehind = true;
     this.#reconnect(shard).catch((error) => {
       console.error(`a stream was given up: ${error.message}`);
@@ -157,7 +173,9 @@ class Live {
       try {
         problem = await this.#connect(shard, "&again=1");
         if (problem === undefined) {
-          if (!this.#hasEnded) this.#ask();
+          if (this.#hasEnded) return;
+          this.#ask();
+          this.#joinNew();
           return;
         }
       } catch (error) {

@@ -30,6 +30,11 @@ impl Stream {
         self.client.begins(shard as usize).map(|position| position as f64)
     }
 
+    /// There are so many shards: see [`fieldhook_core::stream::merge::Reader::grow`].
+    pub fn grow(&mut self, shards: u32) {
+        self.client.grow(shards as usize);
+    }
+
     pub fn connected(&mut self, shard: u32) {
         self.client.connected(shard as usize);
     }

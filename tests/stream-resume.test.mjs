@@ -149,6 +149,36 @@ test("an address is counted on after its streams were connected anew", async () 
   await worker.stop();
 });
 
+test("an open stream goes on over more shards than it began with", async () => {
+  // Its Worker is of the old configuration, and its shards are of the new one already.
+  const worker = await startWorker({ entry: WATCHED });
+  const client = clientOf(worker);
+  const streams = [await openSse(worker), await openLines(worker)];
+  await client.accepted(anEvent({ coreid: "d-stays" }));
+  for (const stream of streams) await stream.have(1, kept);
+  const append = (shard, seq) => worker.fetch(`/__append?shard=${shard}&device=d-moved&seq=${seq}`);
+  await append("shard-2", 1);
+  await worker.fetch("/__shards?count=3");
+  await worker.fetch("/__fail?shard=shard-0");
+  for (const stream of streams) await stream.have(2, kept);
+  await append("shard-2", 2);
+  await client.accepted(anEvent({ coreid: "d-stays" }));
+  for (const stream of streams) {
+    await stream.have(4, kept);
+    assert.equal(assertWhole(stream.items), 4);
+  }
+  const opened = await openSse(worker);
+  await append("shard-1", 3);
+  await opened.have(1, kept);
+  assert.deepEqual(
+    opened.items.filter(kept).map(nameOf),
+    ["d-moved 3"],
+    "one that is opened begins at the heads",
+  );
+  for (const stream of [...streams, opened]) await stream.close();
+  await worker.stop();
+});
+
 test("a machine killed under load: what was acknowledged comes, once and in order", async () => {
   const worker = await startWorker({ vars: { FLEET_SHARDS: "4" } });
   const client = clientOf(worker);

@@ -21,14 +21,15 @@ export function refuse(status, problem) {
   return new Response(problem, { status });
 }
 
-export function accept(state, wanted, live, tag, greeting) {
+export function accept(state, wanted, live, tag, greeting, shards) {
   const [client, server] = Object.values(new WebSocketPair());
   state.acceptWebSocket(server, tag ? [STREAM, tag] : [STREAM]);
   // Answered by the platform: nothing wakes.
   state.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
   put(server, { wanted, live });
   if (greeting) server.send(greeting);
-  return new Response(null, { status: 101, webSocket: client });
+  const headers = { "fieldhook-shards": String(shards) };
+  return new Response(null, { status: 101, webSocket: client, headers });
 }
 
 export function count(state, tag) {

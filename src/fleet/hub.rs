@@ -34,6 +34,7 @@ extern "C" {
         live: bool,
         tag: &str,
         greeting: &str,
+        shards: u32,
     ) -> std::result::Result<JsValue, JsValue>;
     fn count(state: &DurableObjectState, tag: &str) -> u32;
     fn wanted_by(socket: &JsValue) -> Option<String>;
@@ -91,7 +92,9 @@ impl Shard {
             Some(_) => String::new(),
             None => PageWriter::new(&wanted, head, false, 0).finish(head, Some(head), false),
         };
-        accept(self.state.as_raw(), &text, after.is_none(), &tag, &greeting)
+        // As devices count them that are of this shard's age: a Worker that is older learns it so.
+        let shards = isolate::settings(&self.env)?.fleet_shards;
+        accept(self.state.as_raw(), &text, after.is_none(), &tag, &greeting, shards)
             .map_err(|_| Problem::new(Code::Unavailable, "the shard takes no more readers"))
     }
 

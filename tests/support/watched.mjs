@@ -5,6 +5,9 @@
 import * as rust from "../../build/index.js";
 import * as shipped from "../../src/entry.mjs";
 
+/** How many shards there are, if the shards are to say another number than the Worker's settings. */
+let shards;
+
 const counts = { shardsMade: 0, streamsMade: 0, streamsFreed: 0 };
 
 const { __wrap: wrap } = rust.Stream;
@@ -22,6 +25,13 @@ export class Fleet extends shipped.Fleet {
   constructor(ctx, env) {
     super(ctx, env);
     counts.shardsMade += 1;
+  }
+
+  async fetch(request) {
+    const response = await super.fetch(request);
+    if (!shards || !response.webSocket) return response;
+    const headers = { ...Object.fromEntries(response.headers), "fieldhook-shards": String(shards) };
+    return new Response(null, { status: 101, webSocket: response.webSocket, headers });
   }
 
   sockets() {
@@ -46,6 +56,17 @@ export default {
         .fail()
         .catch(() => {});
       return new Response(null, { status: 204 });
+    }
+    if (pathname === "/__shards") {
+      shards = Number(searchParams.get("count"));
+      return new Response(null, { status: 204 });
+    }
+    if (pathname === "/__append") {
+      const [device, seq] = [searchParams.get("device"), Number(searchParams.get("seq"))];
+      const details = { id: `${device}-${seq}`, coreid: device, published_at: 1, source: "default" };
+      const sent = [{ seq, received_at: 1, event: "temp", data: "1", details }];
+      const run = { device, born: 1, base: seq - 1, not_before: 0, first_heard: 1, sent };
+      return new Response(await shard().append(JSON.stringify(run)));
     }
     return shipped.default.fetch(request, env, ctx);
   },

@@ -42,6 +42,11 @@ impl Client {
         self.reader.shards()
     }
 
+    /// See [`Reader::grow`].
+    pub fn grow(&mut self, shards: usize) {
+        self.reader.grow(shards);
+    }
+
     /// See [`Reader::begins`].
     pub fn begins(&self, shard: usize) -> Option<u64> {
         self.reader.begins(shard)

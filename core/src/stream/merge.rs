@@ -12,6 +12,7 @@
 
 use super::cursor::Cursor;
 use super::wire::{Kind, Message};
+use crate::settings::FLEET_SHARDS_MAX;
 use std::collections::VecDeque;
 
 /// How much of what was pushed may wait for a shard that is behind, bytes over all shards.
@@ -34,8 +35,8 @@ pub struct Reader {
     cursor: Cursor,
     /// Where the shard of the event given out last stands once the next one is asked for.
     passed: Option<(usize, u64)>,
-    held: usize,
     /// Bytes of what was pushed and waits.
+    held: usize,
 }
 
 #[derive(Debug)]
@@ -44,6 +45,12 @@ struct Shard {
     queue: VecDeque<Queued>,
     /// Everything up to here is in the queue or was given out; `None` while the head is not known.
     reached: Option<u64>,
+}
+
+impl Shard {
+    fn at(reached: Option<u64>) -> Self {
+        Shard { state: State::Lost, queue: VecDeque::new(), reached }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +72,7 @@ enum Queued {
         at: i64,
         name: String,
         json: String,
+        pushed: bool,
     },
     /// Something before `oldest` has been removed.
     Gap {
@@ -72,7 +80,6 @@ enum Queued {
         at: i64,
     },
 }
-        pushed: bool,
 
 impl Queued {
     fn at(&self) -> i64 {
@@ -111,11 +118,7 @@ impl Reader {
     /// A reader of so many shards; of more, where the cursor knows more. Without a cursor it begins at the heads.
     pub fn new(shards: usize, after: Option<Cursor>, order: Order) -> Self {
         let shards = shards.max(after.as_ref().map_or(0, Cursor::shards));
-        let shard = |index| Shard {
-            state: State::Lost,
-            queue: VecDeque::new(),
-            reached: after.as_ref().map(|cursor| cursor.position(index)),
-        };
+        let shard = |index| Shard::at(after.as_ref().map(|cursor| cursor.position(index)));
         Reader {
             order,
             shards: (0..shards).map(shard).collect(),
@@ -127,6 +130,16 @@ impl Reader {
 
     pub fn shards(&self) -> usize {
         self.shards.len()
+    }
+
+    /// There are so many shards, which may be more than it began with. One that came while the others were read is
+    /// read from its beginning, since devices move there from the others; before that, all begin alike.
+    pub fn grow(&mut self, shards: usize) {
+        let has_begun = self.shards.iter().any(|shard| shard.reached.is_some());
+        let most = shards.min(FLEET_SHARDS_MAX as usize);
+        while self.shards.len() < most {
+            self.shards.push(Shard::at(has_begun.then_some(0)));
+        }
     }
 
     pub fn cursor(&self) -> &Cursor {
@@ -234,6 +247,7 @@ impl Reader {
             }
         }
         let reached = shard.reached.unwrap_or(0);
+        let pushed = message.kind == Kind::Push;
         for line in message.lines() {
             let is_new = |pos| match self.order {
                 Order::Ascending => pos > reached,
@@ -248,7 +262,6 @@ impl Reader {
         }
         shard.reached = Some(match self.order {
             Order::Ascending => message.to.max(reached),
-        let pushed = message.kind == Kind::Push;
             Order::Descending => message.to.min(reached),
         });
         if shard.queue.is_empty() {

@@ -323,6 +323,49 @@ proptest! {
     }
 
     #[test]
+    fn a_stream_that_is_open_while_the_fleet_grows_reads_the_new_shards_too(
+        small in 1..SHARDS, from_now: bool, steps in prop::collection::vec(step(), 0..40),
+        then in prop::collection::vec(step(), 0..60),
+    ) {
+        let mut fleet = Fleet::new(SHARDS, DEVICES);
+        fleet.home = (0..DEVICES).map(|device| device % small).collect();
+        let after = (!from_now).then(Cursor::default);
+        let mut stream = Stream::open(&mut fleet, small, after, Order::Ascending);
+        (0..small).for_each(|shard| stream.connect(&mut fleet, shard));
+        let is_old = |step: &Step| match step {
+            Step::Move { to: shard, .. } | Step::Connect(shard) | Step::Lose(shard) | Step::Deliver(shard) => *shard < small,
+            _ => true,
+        };
+        let of_old = |step: &&Step| is_old(step) && !(from_now && matches!(step, Step::Lose(_)));
+        steps.iter().filter(of_old).for_each(|step| take(&mut stream, &mut fleet, step));
+        stream.settle(&mut fleet);
+        // Devices move before the reader hears of it.
+        fleet.clock += 1;
+        fleet.home = (0..DEVICES).map(|device| device % SHARDS).collect();
+        (0..DEVICES).for_each(|device| fleet.append(device, 1));
+        stream.lose(&mut fleet, 0);
+        stream.reader.grow(SHARDS);
+        then.iter().for_each(|step| take(&mut stream, &mut fleet, step));
+        stream.settle(&mut fleet);
+        prop_assert_eq!(stream.reader.shards(), SHARDS);
+        for (device, seqs) in by_device(names(&stream).iter()) {
+            prop_assert_eq!(&seqs, &(1..=fleet.last[device]).collect::<Vec<_>>(), "device {}", device);
+        }
+        prop_assert_eq!(stream.seen.len() as u64, fleet.last.iter().sum::<u64>());
+    }
+
+    #[test]
+    fn a_reader_that_was_told_nothing_yet_begins_everywhere_alike(small in 1..SHARDS) {
+        let mut reader = Reader::new(small, None, Order::Ascending);
+        reader.connected(0);
+        reader.grow(SHARDS);
+        prop_assert!((0..SHARDS).all(|shard| reader.begins(shard).is_none()));
+        reader.grow(1);
+        reader.grow(usize::MAX);
+        prop_assert_eq!(reader.shards(), crate::settings::FLEET_SHARDS_MAX as usize);
+    }
+
+    #[test]
     fn backwards_is_forwards_turned_around(steps in prop::collection::vec(step(), 0..60)) {
         let mut fleet = Fleet::new(SHARDS, DEVICES);
         let mut stream = Stream::open(&mut fleet, SHARDS, Some(Cursor::default()), Order::Ascending);
