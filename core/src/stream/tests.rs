@@ -9,7 +9,7 @@ use super::cursor::Cursor;
 use super::merge::{Item, Order, Reader};
 use super::wire::{Kind, Line, Writer};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Events on a page of the model, few, so that there are many pages.
 const PAGE: usize = 3;
@@ -401,6 +401,34 @@ proptest! {
         stream.settle(&mut fleet);
         prop_assert_eq!(stream.gaps, 1);
         prop_assert_eq!(stream.seen.len() as u64, fleet.shards[0].log.len() as u64 - pruned);
+    }
+
+    #[test]
+    fn what_is_removed_while_it_is_read_is_said_and_nothing_else_is_missed(
+        steps in prop::collection::vec((step(), prop::option::weighted(0.2, (0..SHARDS, 0u64..6))), 1..120),
+    ) {
+        let mut fleet = Fleet::new(SHARDS, DEVICES);
+        let mut stream = Stream::open(&mut fleet, SHARDS, Some(Cursor::default()), Order::Ascending);
+        let mut removed = BTreeSet::new();
+        for (step, prune) in &steps {
+            take(&mut stream, &mut fleet, step);
+            if let Some((shard, more)) = prune {
+                let shard = &mut fleet.shards[*shard];
+                shard.pruned_to = (shard.pruned_to + more).min(shard.log.len() as u64);
+                for event in shard.log.iter().take(shard.pruned_to as usize) {
+                    removed.insert(name(event));
+                }
+            }
+        }
+        stream.settle(&mut fleet);
+        let seen = names(&stream);
+        for (device, seqs) in by_device(seen.iter()) {
+            prop_assert!(seqs.is_sorted_by(|a, b| a < b), "device {} {:?}", device, seqs);
+        }
+        let missed = (0..SHARDS).flat_map(|shard| fleet.shards[shard].log.iter().map(name).collect::<Vec<_>>());
+        let missed: Vec<String> = missed.filter(|name| !seen.contains(name)).collect();
+        prop_assert!(missed.iter().all(|name| removed.contains(name)), "{:?}", missed);
+        prop_assert!(missed.is_empty() || stream.gaps > 0, "{:?}", missed);
     }
 }
 
