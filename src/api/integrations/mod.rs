@@ -3,6 +3,7 @@
 //! They are one resource. Under `/v1/subscriptions` stand those that were made there, in their own shape; under the other
 //! two all of them, in Particle's (PARTICLE.md, "Streams and REST").
 
+mod deliveries;
 mod handshake;
 mod trial;
 mod write;
@@ -16,11 +17,10 @@ use fieldhook_core::clock::Time;
 use fieldhook_core::definition::Properties;
 use fieldhook_core::history::{LIMIT_MAX, limit};
 use fieldhook_core::integration::show;
-use fieldhook_core::integration::{Face, Reason, Stored};
+use fieldhook_core::integration::{Face, Listed, Reason, Stored};
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::proof::access::Scope;
 use fieldhook_core::request::{Method, Request};
-use fieldhook_core::target::Rules;
 
 /// By which path integrations are called.
 #[derive(Clone, Copy)]
@@ -47,8 +47,10 @@ pub async fn route(platform: &Platform, request: &Request, way: Way<'_>, path: &
         (method, []) if is_read(method) => list(&open(Scope::Read)?, way).await,
         (Method::Post, []) => write::create(&open(Scope::Admin)?, way).await,
         (method, [id]) if is_read(method) => {
-            let stored = find(&open(Scope::Read)?, way, id).await?;
-            Ok(Answer::json(200, show::whole(&stored).to_json()))
+            let call = open(Scope::Read)?;
+            let mut shown = show::whole(&find(&call, way, id).await?);
+            shown.set("counts", &deliveries::counts(&call, id).await?);
+            Ok(Answer::json(200, shown.to_json()))
         }
         (Method::Put, [id]) => write::replace(&open(Scope::Admin)?, way, id).await,
         (Method::Delete, [id]) => remove(&open(Scope::Admin)?, way, id).await,
@@ -56,9 +58,25 @@ pub async fn route(platform: &Platform, request: &Request, way: Way<'_>, path: &
         (Method::Post, [id, "pause"]) => pause(&open(Scope::Admin)?, way, id).await,
         (Method::Post, [id, "resume"]) => resume(&open(Scope::Admin)?, way, id).await,
         (Method::Post, [id, "rotate"]) => write::rotate(&open(Scope::Admin)?, way, id).await,
+        (method, [id, "attempts"]) if is_read(method) => {
+            let call = open(Scope::Read)?;
+            find(&call, way, id).await?;
+            deliveries::attempts(&call, id).await
+        }
+        (method, [id, "replays"]) if is_read(method) => {
+            let call = open(Scope::Read)?;
+            find(&call, way, id).await?;
+            deliveries::replays(&call, id).await
+        }
+        (Method::Post, [id, "replay"]) => {
+            let call = open(Scope::Admin)?;
+            let stored = find(&call, way, id).await?;
+            deliveries::replay(&call, &Listed::of(stored)?).await
+        }
         (_, []) => not_allowed("GET, HEAD, POST"),
         (_, [_]) => not_allowed("GET, HEAD, PUT, DELETE"),
-        (_, [_, "test" | "pause" | "resume" | "rotate"]) => not_allowed("POST"),
+        (_, [_, "attempts" | "replays"]) => not_allowed("GET, HEAD"),
+        (_, [_, "test" | "pause" | "resume" | "rotate" | "replay"]) => not_allowed("POST"),
         _ => Err(not_found()),
     }
 }
@@ -118,6 +136,7 @@ async fn remove(call: &Call<'_>, way: Way<'_>, id: &str) -> Result<Answer> {
     find(call, way, id).await?;
     rpc::registry(&call.platform.env)?.remove_integration(id).await?;
     see_at_once(call).await;
+    deliveries::reset(call, id, true).await?;
     Ok(Answer::json(200, r#"{"ok":true}"#))
 }
 
@@ -145,8 +164,11 @@ async fn resume(call: &Call<'_>, way: Way<'_>, id: &str) -> Result<Answer> {
         }
     };
     find(call, way, id).await?;
+    // What paused it is forgotten first: the next attempt must not pause it again.
+    deliveries::reset(call, id, false).await?;
     let stored = rpc::registry(&call.platform.env)?.resume(id, skip).await?;
     see_at_once(call).await;
+    deliveries::wake(call, id).await?;
     Ok(Answer::json(200, show::whole(&stored).to_json()))
 }
 
@@ -155,14 +177,6 @@ async fn own_hosts(call: &Call<'_>) -> Result<Vec<String>> {
     let mut hosts = call.platform.snapshot().await?.hosts.clone();
     hosts.push(call.request.host().to_owned());
     Ok(hosts)
-}
-
-fn rules<'a>(call: &Call<'_>, own_hosts: &'a [String]) -> Rules<'a> {
-    Rules {
-        require_https: call.settings.require_https,
-        allow_private: call.settings.allow_private_targets,
-        own_hosts,
-    }
 }
 
 /// The properties of a body that may be left out.

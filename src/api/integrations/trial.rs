@@ -1,6 +1,6 @@
 //! `POST …/{id}/test`: one event, sent now and shown with its answer. Nothing is kept, nothing is tried again.
 
-use super::{Way, find, own_hosts, rules};
+use super::{Way, find, own_hosts};
 use crate::answer::Answer;
 use crate::api::definitions::read_event;
 use crate::api::{Call, body_text};
@@ -51,7 +51,7 @@ pub async fn send(call: &Call<'_>, way: Way<'_>, id: &str) -> Result<Answer> {
         details: &row.details,
     };
     let own_hosts = own_hosts(call).await?;
-    let rules = rules(call, &own_hosts);
+    let rules = call.settings.target_rules(&own_hosts);
     let message_id = integration.message_id(&row.details.coreid, call.platform.now, 0);
     let sending = Sending { message_id: &message_id, now: call.platform.now, replayed: false, rules: &rules };
     let outgoing = match integration.request(&logged, &sending) {

@@ -1,7 +1,7 @@
 //! Making, replacing and signing anew: what is sent is read, guarded and sealed before the Registry has it.
 
 use super::handshake::shake;
-use super::{Way, find, optional, own_hosts, rules, see_at_once};
+use super::{Way, deliveries, find, optional, own_hosts, see_at_once};
 use crate::answer::Answer;
 use crate::api::{Call, body_text};
 use crate::{isolate, rpc, seal};
@@ -50,10 +50,17 @@ pub async fn replace(call: &Call<'_>, way: Way<'_>, id: &str) -> Result<Answer> 
     for _ in 0..WRITES_TRIED {
         let before = find(call, way, id).await?;
         let stored = replaced(call, &before).await?;
+        let resumes = before.paused.is_some() && stored.paused.is_none();
+        if resumes {
+            deliveries::reset(call, id, false).await?;
+        }
         if !rpc::registry(&call.platform.env)?.replace(&stored, call.request.host()).await? {
             continue;
         }
         see_at_once(call).await;
+        if resumes {
+            deliveries::wake(call, id).await?;
+        }
         return Ok(match way.face {
             Face::Integration => Answer::json(200, show::created(&stored, &call.request.origin).to_json()),
             Face::Subscription => Answer::json(200, show::whole(&stored).to_json()),
@@ -157,7 +164,7 @@ async fn sealed(call: &Call<'_>, secrets: &Secrets, id: &str) -> Result<Option<S
 /// # Errors
 /// `bad-url`, naming the property.
 async fn guard(call: &Call<'_>, definition: &Definition) -> Result<Target> {
-    definition.target(&rules(call, &own_hosts(call).await?))
+    definition.target(&call.settings.target_rules(&own_hosts(call).await?))
 }
 
 fn contended() -> Problem {

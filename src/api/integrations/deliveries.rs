@@ -1,14 +1,15 @@
 //! What became of an integration's deliveries, and delivering again: `…/attempts`, `…/replay`, `…/replays`.
 
-use super::{Call, body_text, list_body};
 use crate::answer::Answer;
+use crate::api::{Call, body_text, list_body};
 use crate::hook::unique;
+use crate::isolate;
 use crate::rpc;
 use fieldhook_core::clock::Time;
 use fieldhook_core::delivery::job::{Job, Task};
+use fieldhook_core::delivery::listing::Query;
 use fieldhook_core::delivery::record::Attempt;
 use fieldhook_core::delivery::replay::{Replay, Which};
-use fieldhook_core::delivery::listing::Query;
 use fieldhook_core::delivery::tally::{self, Counts as Outcomes, Days};
 use fieldhook_core::fleet::stats::{date_of, day_of};
 use fieldhook_core::fleet::{shard_name, shard_of};
@@ -35,8 +36,7 @@ pub async fn attempts(call: &Call<'_>, id: &str) -> Result<Answer> {
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(Query::cursor_behind);
-    let shown: Vec<String> =
-        found.iter().map(Attempt::to_json).collect();
+    let shown: Vec<String> = found.iter().map(Attempt::to_json).collect();
     Ok(Answer::json(200, list_body("attempts", &shown, next.as_deref())))
 }
 
@@ -68,7 +68,7 @@ pub async fn counts(call: &Call<'_>, id: &str) -> Result<Counts> {
 }
 
 /// Delivers again; with `estimate` it only says how much that is.
-pub async fn replay(call: &Call<'_>, listed: &Listed, version: u64) -> Result<Answer> {
+pub async fn replay(call: &Call<'_>, listed: &Listed) -> Result<Answer> {
     let replay = Replay::read(body_text(call.request)?.as_bytes(), call.platform.now)?;
     let (task, device) = match &replay.which {
         Which::ById(id) => {
@@ -78,7 +78,7 @@ pub async fn replay(call: &Call<'_>, listed: &Listed, version: u64) -> Result<An
         Which::Range { from, to } => (Task::Range { from: *from, to: *to }, replay.device.clone()),
         Which::Parked => (Task::Parked, replay.device.clone()),
     };
-    let job = job(call, listed, version, task, device);
+    let job = job(call, &listed.stored.id, task, device);
     let estimate = match job.task {
         Task::Event { .. } => 1,
         _ => {
@@ -98,18 +98,27 @@ pub async fn replay(call: &Call<'_>, listed: &Listed, version: u64) -> Result<An
 }
 
 /// Sees that devices whose place was kept go on.
-pub async fn wake(call: &Call<'_>, listed: &Listed, version: u64) -> Result<()> {
-    start(call, &job(call, listed, version, Task::Wake, None)).await
+pub async fn wake(call: &Call<'_>, id: &str) -> Result<()> {
+    start(call, &job(call, id, Task::Wake, None)).await
 }
 
-fn job(call: &Call<'_>, listed: &Listed, version: u64, task: Task, device: Option<String>) -> Job {
+/// Forgets in every shard why an integration was paused, or that there was one.
+pub async fn reset(call: &Call<'_>, id: &str, deleted: bool) -> Result<()> {
+    for shard in shards(call).await? {
+        rpc::fleet(&call.platform.env, &shard)?.reset(id, deleted).await?;
+    }
+    Ok(())
+}
+
+fn job(call: &Call<'_>, integration: &str, task: Task, device: Option<String>) -> Job {
     let id: String = unique().chars().take(24).collect();
     Job {
         id: format!("job_{id}"),
-        integration: listed.stored.id.clone(),
+        integration: integration.to_owned(),
         task,
         started_at: call.platform.now,
-        version,
+        // What this isolate has just read or written, devices are to know too.
+        version: isolate::known_snapshot().map_or(0, |snapshot| snapshot.version),
         device,
         after_device: String::new(),
         after_seq: 0,
