@@ -61,7 +61,9 @@ struct Running<'a> {
 
 impl<'a> Running<'a> {
     fn begin(delivery: &'a Delivery, key: &'a Key) -> Option<Self> {
-        delivery.running.borrow_mut().insert(key.clone()).then_some(Running { delivery, key })
+        let is_first = delivery.running.borrow_mut().insert(key.clone());
+        // Made only then: whoever drops it says that the work has ended.
+        is_first.then(|| Running { delivery, key })
     }
 }
 
@@ -191,8 +193,8 @@ impl Inner {
             (loaded.next_seq.saturating_sub(1), loaded.device.pruned_to, loaded.device.device.clone())
         })?;
         let Some((head, pruned_to, device)) = known else { return Ok(Next::Nothing) };
-        let mut lane = match self.lanes()?.get(key) {
-            Some(lane) => lane.clone(),
+        let mut lane = match self.lane(key)? {
+            Some(lane) => lane,
             None if key.1.is_empty() => self.begin(listed, pruned_to)?,
             None => return Ok(Next::Nothing),
         };
@@ -294,7 +296,7 @@ impl Inner {
     /// One turn: the outcome, written with the lane's new place.
     fn conclude(&self, listed: &Listed, key: &Key, answered: &Answered<'_>) -> Result<Vec<Notice>> {
         let Answered { integration, event, message_id, at, outgoing, reply } = answered;
-        let (now, known) = (isolate::now(), self.lanes()?.get(key).cloned());
+        let (now, known) = (isolate::now(), self.lane(key)?);
         let mut lane = match known {
             Some(lane) => lane,
             // Memory was dropped meanwhile, and there was nothing to write down yet.
@@ -340,7 +342,7 @@ impl Inner {
             rpc::registry(&self.env)?.pause(&key.0, reason).await?;
             isolate::refresh(&self.env).await?;
         }
-        if let Some(mut lane) = self.lanes()?.get(key).cloned() {
+        if let Some(mut lane) = self.lane(key)? {
             // Not written down: told again after a crash, it is known.
             lane.reported(&report);
             self.remember(key, lane)?;
@@ -358,7 +360,7 @@ impl Inner {
 
     /// Waiting consumes no attempt.
     fn put_off(&self, key: &Key, seq: u64, until: Time) -> Result<()> {
-        let Some(mut lane) = self.lanes()?.get(key).cloned() else { return Ok(()) };
+        let Some(mut lane) = self.lane(key)? else { return Ok(()) };
         if let Some(trying) = lane.trying.as_mut().filter(|trying| trying.seq == seq) {
             trying.due = until;
         }
@@ -383,7 +385,7 @@ impl Inner {
     /// One turn: the events that are there go into the replay's lane.
     fn take_in(&self, listed: &Listed, ask: &Ask) -> Result<Taken> {
         let key = (ask.integration.clone(), ask.job.clone());
-        let mut lane = self.lanes()?.get(&key).cloned().unwrap_or_else(Lane::replay);
+        let mut lane = self.lane(&key)?.unwrap_or_else(Lane::replay);
         let room = QUEUE_MAX.saturating_sub(lane.queue.as_ref().map_or(0, Vec::len)) as u64;
         let (seqs, more_behind) = match &ask.events {
             Events::None => return Ok(Taken::default()),
@@ -448,6 +450,12 @@ impl Inner {
         std::cell::Ref::filter_map(self.delivery.lanes.borrow(), Option::as_ref).map_err(|_| missing())
     }
 
+    /// A copy: what is borrowed could not be changed meanwhile.
+    fn lane(&self, key: &Key) -> Result<Option<Lane>> {
+        let lanes = self.lanes()?;
+        Ok(lanes.get(key).cloned())
+    }
+
     fn remember(&self, key: &Key, lane: Lane) -> Result<()> {
         drop(self.lanes()?);
         if let Some(lanes) = self.delivery.lanes.borrow_mut().as_mut() {
@@ -503,7 +511,7 @@ impl Inner {
             snapshot.integrations.iter().filter(|listed| !listed.respond && listed.filter.is_for(device))
         {
             let key = (listed.stored.id.clone(), String::new());
-            let known = self.lanes()?.get(&key).cloned();
+            let known = self.lane(&key)?;
             let mut lane = match known {
                 Some(lane) => lane,
                 None => self.begin(listed, from)?,
