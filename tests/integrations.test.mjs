@@ -89,7 +89,7 @@ describe("integrations", () => {
     const { id } = await create(WHOLE);
     const shown = await client.read("GET", `/v1/integrations/${id}`);
     for (const secret of SECRETS) assert.ok(!shown.text.includes(secret), secret);
-    const { id: shownId, created_at, updated_at, status, ...definition } = shown.body;
+    const { id: shownId, created_at, updated_at, status, counts, ...definition } = shown.body;
     assert.deepEqual([shownId, status], [id, "active"]);
     assert.equal(created_at, updated_at);
     assert.deepEqual(definition, {
@@ -142,7 +142,7 @@ describe("integrations", () => {
   test("PUT replaces: what is left out is gone, its secret too", async () => {
     const { id, created_at } = await create(WHOLE);
     await client.admin("PUT", `/v1/integrations/${id}`, { event: "other", url: URL_ });
-    const { updated_at, ...shown } = await get(id);
+    const { updated_at, counts, ...shown } = await get(id);
     assert.deepEqual(shown, { id, created_at, status: "active", event: "other", url: URL_ });
     const again = { event: "other", url: URL_, auth: { username: "user", password: MASK } };
     assertProblem(await client.admin("PUT", `/v1/integrations/${id}`, again), 400, { naming: "auth" });
@@ -434,6 +434,28 @@ describe("integrations", () => {
       await own.stop();
     }
   });
+});
+
+test("there are at most 500, and what is changed at once is all kept", async () => {
+  const worker = await startWorker();
+  try {
+    const { admin } = clientOf(worker);
+    const made = await Promise.all(numbers(1, 500).map(() => admin("POST", "/v1/integrations", SIMPLE)));
+    assert.deepEqual([...new Set(made.map(({ status }) => status))], [200]);
+    assertProblem(await admin("POST", "/v1/integrations", SIMPLE), 409, { code: "limit-reached" });
+    assert.equal((await admin("GET", "/v1/integrations")).body.length, 500);
+    const { id } = made[0].body;
+    const change = (n) => admin("PUT", `/v1/integrations/${id}`, { ...SIMPLE, name: `${n}` });
+    const changed = await Promise.all([change(1), change(2), admin("POST", `/v1/integrations/${id}/pause`)]);
+    assert.deepEqual(
+      changed.map(({ status }) => status),
+      [200, 200, 200],
+    );
+    await admin("DELETE", `/v1/integrations/${id}`);
+    assert.equal((await admin("POST", "/v1/integrations", SIMPLE)).status, 200);
+  } finally {
+    await worker.stop();
+  }
 });
 
 describe("encryption keys", () => {

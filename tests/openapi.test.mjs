@@ -19,6 +19,7 @@ const EXAMPLES = {
   command: "1",
   prefix: "a/b",
   product: "1",
+  integration: "0123456789abcdef01234567",
 };
 
 const paths = Object.entries(openapi.paths).map(([template, item]) => {
@@ -69,7 +70,12 @@ test("every reference leads somewhere, and everything named is referred to", () 
 describe("the Worker", () => {
   let worker, client;
   before(async () => {
-    worker = await startWorker();
+    const echo = ({ url, headers }) =>
+      new Response(url.endsWith("/missing") ? "x".repeat(20_000) : "{}", {
+        status: url.endsWith("/missing") ? 404 : 200,
+        headers: { "x-hook-secret": headers.get("x-hook-secret") ?? "" },
+      });
+    worker = await startWorker({ vars: { REQUIRE_HTTPS: "false" }, outbound: echo });
     client = clientOf(worker);
   });
   after(() => worker.stop());
@@ -149,6 +155,7 @@ describe("the Worker", () => {
       "/v1/sources/a/test",
       "/v1/transforms/a/b",
       "/v1/quarantine/a/b",
+      "/v1/integrations/a/b",
     ]) {
       const answer = await worker.fetch(path);
       assert.deepEqual([answer.status, (await answer.json()).code], [404, "not-found"], path);
@@ -374,6 +381,79 @@ describe("the Worker", () => {
     assert.equal(untold.undeliverable, true);
   });
 
+  test("defines integrations as described", async () => {
+    const whole = {
+      event: "t",
+      name: "n",
+      url: "https://service.example/",
+      requestType: "POST",
+      json: { a: "{{b}}" },
+      query: { page: 1 },
+      headers: { a: "b" },
+      auth: { username: "u", password: "p" },
+      noDefaults: true,
+      deviceID: "d",
+      disabled: true,
+      rejectUnauthorized: true,
+      responseTemplate: "{{a}}",
+      responseTopic: "a",
+      errorResponseTopic: "b",
+      respond: false,
+      secret: "whsec_dGVzdC1zaWduaW5nLXNlY3JldC0wMTIzNDU2Nzg5",
+      replyBudget: 100,
+      replyFraming: "plain",
+    };
+    const { json, ...rest } = whole;
+    const form = { ...rest, form: { a: "b" }, url: "http://service.example/" };
+    const body = { event: "t", url: "https://service.example/missing", body: "{{a}}" };
+    for (const prefix of ["/v1", "/v1/products/{product}"]) {
+      for (const kind of ["integrations", "webhooks"]) {
+        await lifeOf(`${prefix}/${kind}`, [whole, form, body], {
+          made: 200,
+          wrong: { ...body, url: "https://127.0.0.1/" },
+        });
+      }
+      const hook = { events: ["t"], target_url: "http://subscriber.example/", status: "paused" };
+      const asked = { ...hook, handshake: true, status: "active", secret: whole.secret };
+      await lifeOf(`${prefix}/subscriptions`, [hook, asked], { made: 201, wrong: { ...hook, events: [] } });
+    }
+  });
+
+  /** Makes integrations, does everything with each that can be done, and deletes it. */
+  async function lifeOf(template, definitions, { made, wrong }) {
+    const root = template.replace("{product}", EXAMPLES.product);
+    const at = (method, id, suffix, body, expect) =>
+      call(method, `${template}/{integration}${suffix}`, {
+        path: `${root}/${id}${suffix}`,
+        body: body && JSON.stringify(body),
+        expect,
+      });
+    const post = (body, expect) => call("POST", template, { path: root, body: JSON.stringify(body), expect });
+    await post(wrong, 400);
+    const ids = [];
+    for (const definition of definitions) ids.push((await post(definition, made)).id);
+    const page = await call("GET", template, { path: `${root}?limit=1`, expect: 200 });
+    assert.equal((page.subscriptions ?? page).length, 1);
+    await call("GET", template, { path: `${root}?after=x`, expect: 400 });
+    for (const [index, id] of ids.entries()) {
+      const shown = await at("GET", id, "", undefined, 200);
+      await at("PUT", id, "", { ...definitions[index], ...shown }, 200);
+      await at("PUT", id, "", wrong, 400);
+      await at("POST", id, "/pause", undefined, 200);
+      await at("POST", id, "/resume", { from: "now" }, 200);
+      await at("POST", id, "/resume", { from: 1 }, 400);
+      const tried = await at("POST", id, "/test", { event: "t", data: "x" }, 200);
+      assert.equal(tried.ok, tried.status === 200);
+      const signs = made === 201 || "secret" in definitions[index];
+      await at("POST", id, "/rotate", { overlap: 60 }, signs ? 200 : 409);
+    }
+    await call("GET", template, { path: root, expect: 200 });
+    for (const id of ids) {
+      await at("DELETE", id, "", undefined, 200);
+      await at("DELETE", id, "", undefined, 404);
+    }
+  }
+
   test("deletes as described", async () => {
     for (const [template, path] of [
       ["/v1/sources/{name}", "/v1/sources/echo"],
@@ -405,6 +485,14 @@ describe("the Worker", () => {
       "Problem",
       "Tried",
       "Replayed",
+      "Integration",
+      "IntegrationMade",
+      "IntegrationLine",
+      "Paused",
+      "Subscription",
+      "Delivered",
+      "Exchanged",
+      "Rotated",
     ]) {
       assert.ok(shownProperties.has(`#/components/schemas/${name}`), name);
     }

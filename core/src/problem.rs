@@ -254,8 +254,8 @@ impl Problem {
         self.write(false)
     }
 
-    /// The same with the two members that Particle's clients read, for answers under Particle's paths
-    /// (PARTICLE.md, "Streams and REST").
+    /// The same with the members that Particle's clients read, for answers under Particle's paths (PARTICLE.md,
+    /// "Streams and REST"). `info` is what the CLI shows in preference to the bare `error`.
     ///
     /// ```
     /// use fieldhook_core::problem::{Code, Problem};
@@ -277,6 +277,8 @@ impl Problem {
             #[serde(skip_serializing_if = "Option::is_none")]
             field: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
+            info: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
             error: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             error_description: Option<&'a str>,
@@ -288,6 +290,7 @@ impl Problem {
             code: self.code.as_str(),
             detail: &self.detail,
             field: self.field.as_deref(),
+            info: for_particle.then_some(&self.detail),
             error: for_particle.then_some(self.code.as_str()),
             error_description: for_particle.then_some(&self.detail),
         };
