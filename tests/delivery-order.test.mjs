@@ -25,7 +25,7 @@ describe("which events", () => {
     const id = await integrations.create({ url: door.url, ...definition }, under);
     for (const event of [...events, { ...events[0], ...marker, data: "the end" }])
       await publish(client, event);
-    await door.have(1, ({ body }) => body.includes("the+end"));
+    await door.have(1, ({ body }) => body.includes("the%20end"));
     await integrations.remove(id);
     return datasOf(door.requests).filter((data) => data !== "the end");
   }
