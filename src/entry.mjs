@@ -101,8 +101,8 @@ export class Device extends DurableObject {
     return this.ctx.storage.transactionSync(() => this.#rust.expire());
   }
 
-  answered(key, reply) {
-    return this.ctx.storage.transactionSync(() => this.#rust.answered(key, reply));
+  answered(key, reply, tooLarge) {
+    return this.ctx.storage.transactionSync(() => this.#rust.answered(key, reply, tooLarge));
   }
 
   replay(ask) {

@@ -85,7 +85,12 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn replay(this: &Stub, ask: &str) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn answered(this: &Stub, key: &str, reply: &str) -> std::result::Result<Promise, JsValue>;
+    fn answered(
+        this: &Stub,
+        key: &str,
+        reply: &str,
+        too_large: bool,
+    ) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn report(this: &Stub, report: &str, notices: &str) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = askCircuit)]
@@ -272,9 +277,9 @@ impl Device<'_> {
         from_wire(&text("device.commands", call).await?)
     }
 
-    /// Keeps a service's answer for repeats of the event.
-    pub async fn answered(&self, key: &str, reply: &str) -> Result<()> {
-        Ok(text("device.answered", self.stub()?.answered(key, reply)).await.map(drop)?)
+    /// Keeps a service's answer for repeats of the event, and that it was `too_large` to be given.
+    pub async fn answered(&self, key: &str, reply: &str, too_large: bool) -> Result<()> {
+        Ok(text("device.answered", self.stub()?.answered(key, reply, too_large)).await.map(drop)?)
     }
 
     /// Delivers events again, or looks what there is to deliver.

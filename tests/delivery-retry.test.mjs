@@ -217,7 +217,7 @@ describe("pauses the integration", () => {
     door.answer(200);
     await integrations.resume(id);
     await publish(client, { ...event, data: "the end" });
-    await door.have(1, ({ body }) => body.includes("the+end"));
+    await door.have(1, ({ body }) => body.includes("the%20end"));
     assert.deepEqual(datasOf(door.requests), [...numbers(1, PARKED_IN_A_ROW + 5).map(String), "the end"]);
   });
 

@@ -130,9 +130,9 @@ impl Device {
         self.inner.expire().map_err(|problem| JsError::new(&problem.detail))
     }
 
-    /// Keeps a service's answer for repeats of the event.
-    pub fn answered(&self, key: &str, reply: &str) -> std::result::Result<(), JsError> {
-        self.inner.answered(key, reply).map_err(|problem| JsError::new(&problem.detail))
+    /// Keeps a service's answer for repeats of the event, and that it was `too_large` to be given.
+    pub fn answered(&self, key: &str, reply: &str, too_large: bool) -> std::result::Result<(), JsError> {
+        self.inner.answered(key, reply, too_large).map_err(|problem| JsError::new(&problem.detail))
     }
 
     /// Delivers events again, or looks what there is to deliver, for a [`fieldhook_core::delivery::job::Ask`].
@@ -276,15 +276,19 @@ impl Inner {
             Pending::Lapsed => respond::pending(now),
         };
         if !reply.is_empty() {
-            self.answered(&entry.key, &reply)?;
+            self.answered(&entry.key, &reply, false)?;
         }
         Ok(Outcome::Duplicate { seq, reply, live: true })
     }
 
     /// Puts a service's answer into the row that waits for it.
-    fn answered(&self, key: &str, reply: &str) -> Result<()> {
-        if self.schema.exists(&self.sql)? {
-            sqlite::run(&self.sql, schema::ANSWERED, vec![reply.into(), key.into()])?;
+    fn answered(&self, key: &str, reply: &str, too_large: bool) -> Result<()> {
+        if !self.schema.exists(&self.sql)? {
+            return Ok(());
+        }
+        let answers = sqlite::run(&self.sql, schema::ANSWERED, vec![reply.into(), key.into()])? > 0;
+        if answers && too_large {
+            sqlite::run(&self.sql, schema::TOO_LARGE, vec![key.into()])?;
         }
         Ok(())
     }

@@ -41,6 +41,9 @@ pub const INSERT: &str = "INSERT INTO log (seq, key, received, event, data, deta
 pub const REPLY_OF: &str = "SELECT reply, seq FROM log WHERE key = ?";
 /// The reply that a row waits for, or the mark of who waits for it now.
 pub const ANSWERED: &str = "UPDATE log SET reply = ? WHERE key = ? AND substr(reply, 1, 1) = '*'";
+/// The event's flag, for an answer that was too large to be given.
+pub const TOO_LARGE: &str =
+    "UPDATE log SET details = json_set(details, '$.reply_too_large', json('true')) WHERE key = ?";
 pub const NEWEST: &str = "SELECT seq, received, event, data, details FROM log ORDER BY seq DESC LIMIT 1";
 pub const BEHIND: &str =
     "SELECT seq, received, event, data, details FROM log WHERE seq > ? ORDER BY seq LIMIT ?";

@@ -21,10 +21,20 @@ use fieldhook_core::notice::{self, Notice};
 use fieldhook_core::problem::Result;
 use fieldhook_core::reply::Reply;
 use fieldhook_core::respond::BUDGET;
-use worker::console_error;
+use worker::{Env, console_error};
 
 /// An answer is read so far, bytes; nothing longer could reach the device, and a template needs the whole of it.
 const ANSWER_MAX: usize = 262_144;
+
+const TOO_LARGE: &str = "the reply is larger than its budget and was not sent";
+
+/// What the device hears of the service's answer.
+struct Said {
+    reply: Reply,
+    too_large: bool,
+    /// What streams are told of it.
+    notices: Vec<Notice>,
+}
 
 /// What is asked of the service, kept aside before the event goes to its object.
 pub struct Question {
@@ -69,7 +79,7 @@ impl Ingress<'_> {
         seq: u64,
     ) -> Option<Reply> {
         question.row.seq = seq;
-        let (reply, told) = match self.call(listed, &question, key).await {
+        let (said, report) = match self.call(listed, &question, key).await {
             Ok(called) => called,
             // A key that opens no secret, most likely.
             Err(problem) => {
@@ -77,21 +87,16 @@ impl Ingress<'_> {
                 return None;
             }
         };
-        let (device, stored) = (rpc::device(&self.platform.env, &question.device), reply.to_stored());
-        if let Err(problem) = device.answered(key.as_str(), &stored).await {
+        let (device, stored) = (rpc::device(&self.platform.env, &question.device), said.reply.to_stored());
+        if let Err(problem) = device.answered(key.as_str(), &stored, said.too_large).await {
             // A repeat will ask the service again.
             console_error!("an answer was not kept: {}", problem.detail);
         }
-        self.tell(&question.device, told);
-        Some(reply)
+        self.tell(&question.device, report, said.notices);
+        Some(said.reply)
     }
 
-    async fn call(
-        &self,
-        listed: &Listed,
-        question: &Question,
-        key: &DedupKey,
-    ) -> Result<(Reply, (Report, Vec<Notice>))> {
+    async fn call(&self, listed: &Listed, question: &Question, key: &DedupKey) -> Result<(Said, Report)> {
         let integration = isolate::integration(&self.platform.env, listed).await?;
         let event = Logged::of(&question.row, &question.details);
         let message_id = integration.answer_id(key.as_str());
@@ -105,7 +110,7 @@ impl Ingress<'_> {
             Err(unsendable) => Answered::failed(unsendable.failure(), 0),
         };
         let verdict = judge(&answered.heard, isolate::now());
-        let (reply, notices) = self.reply(&integration, &event, &verdict, &answered, key);
+        let said = self.reply(&integration, &event, &verdict, &answered, key);
         let status = if verdict == Verdict::Delivered { Status::Success } else { Status::Failure };
         let attempt = Attempt::of(&Made {
             integration: &integration,
@@ -125,7 +130,7 @@ impl Ingress<'_> {
         let host_failed = verdict.of_host(&answered.heard);
         let gone = verdict == Verdict::Gone;
         let unreported = Unreported { attempt, host: integration.host_key(), host_failed, gone };
-        Ok((reply, (Report::Attempt(Box::new(unreported)), notices)))
+        Ok((said, Report::Attempt(Box::new(unreported))))
     }
 
     /// The device's reply, and what the streams are told of it.
@@ -136,13 +141,17 @@ impl Ingress<'_> {
         verdict: &Verdict,
         answered: &Answered,
         key: &DedupKey,
-    ) -> (Reply, Vec<Notice>) {
-        let error = |text: String| (Reply::Empty, vec![notice::error(integration, event, text)]);
+    ) -> Said {
+        let error = |text: String| Said {
+            reply: Reply::Empty,
+            too_large: false,
+            notices: vec![notice::error(integration, event, text)],
+        };
         if *verdict != Verdict::Delivered {
             return error(error_text(&answered.heard, integration.host()).unwrap_or_default());
         }
         if answered.truncated {
-            return error("the answer is larger than can be read".to_owned());
+            return Said { too_large: true, ..error(TOO_LARGE.to_owned()) };
         }
         let text = match integration.response(event, &answered.body) {
             Ok(text) => text,
@@ -153,23 +162,29 @@ impl Ingress<'_> {
         match Reply::within(text, framing, budget) {
             Ok(reply) => {
                 let notices = notice::response(integration, event, &reply, key);
-                (reply, notices)
+                Said { reply, too_large: false, notices }
             }
-            Err(_) => error("the reply is larger than its budget and was not sent".to_owned()),
+            Err(_) => Said { too_large: true, ..error(TOO_LARGE.to_owned()) },
         }
     }
 
     /// Behind the answer, and only once: an attempt whose report is lost is one that the list does not show.
-    fn tell(&self, device: &str, (report, notices): (Report, Vec<Notice>)) {
+    fn tell(&self, device: &str, report: Report, notices: Vec<Notice>) {
         let (env, shard) = (self.platform.env.clone(), shard_of(device, self.settings.fleet_shards));
         self.platform.context.wait_until(async move {
-            let told = match rpc::fleet(&env, &shard) {
-                Ok(fleet) => fleet.report(&report, &notices).await.map(drop),
-                Err(problem) => Err(problem),
-            };
-            if let Err(problem) = told {
+            if let Err(problem) = told(&env, &shard, &report, &notices).await {
                 console_error!("an attempt was not told: {}", problem.detail);
             }
         });
     }
+}
+
+/// Tells the shard, and pauses the integration if it says so.
+async fn told(env: &Env, shard: &str, report: &Report, notices: &[Notice]) -> Result<()> {
+    let answer = rpc::fleet(env, shard)?.report(report, notices).await?;
+    if let (Some(reason), Report::Attempt(it)) = (answer.pause, report) {
+        rpc::registry(env)?.pause(&it.attempt.integration, reason).await?;
+        isolate::refresh(env).await?;
+    }
+    Ok(())
 }

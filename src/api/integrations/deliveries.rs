@@ -93,6 +93,9 @@ pub async fn replay(call: &Call<'_>, listed: &Listed) -> Result<Answer> {
     if replay.estimate {
         return Ok(Answer::json(200, format!(r#"{{"estimate":{estimate}}}"#)));
     }
+    if estimate == 0 {
+        return Err(Problem::new(Code::NothingToReplay, "no event of this integration is meant"));
+    }
     start(call, &job).await?;
     Ok(Answer::json(202, format!(r#"{{"ok":true,"job":"{}","estimate":{estimate}}}"#, job.id)))
 }
