@@ -18,11 +18,12 @@ use fieldhook_core::dialogue::{Dialogue, Said, Turn};
 use fieldhook_core::fleet::append::Sent;
 use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, Outcome, Row};
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
-use fieldhook_core::respond::{self, Pending};
+use fieldhook_core::respond::{PENDING, is_under_way};
 use fieldhook_core::retention::{is_armed, is_due};
 use fieldhook_core::settings::Settings;
 use serde_json::value::RawValue;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -47,6 +48,8 @@ struct Inner {
     loaded: RefCell<Option<Loaded>>,
     outbox: outbox::Outbox,
     delivery: delivery::Delivery,
+    /// Events whose reply a service is being asked for, by key, and since when.
+    asking: RefCell<BTreeMap<String, Time>>,
     /// When the alarm is set for, as far as is known: setting it again costs a row.
     alarm_at: Cell<Option<Time>>,
 }
@@ -81,9 +84,11 @@ impl Device {
         let state = State::from(state);
         let sql = state.storage().sql();
         let schema = Schema::new(schema::MIGRATIONS);
-        let (loaded, alarm_at) = (RefCell::new(None), Cell::new(None));
+        let (loaded, asking, alarm_at) = (RefCell::new(None), RefCell::default(), Cell::new(None));
         let (outbox, delivery) = (outbox::Outbox::default(), delivery::Delivery::default());
-        Device { inner: Rc::new(Inner { state, sql, env, schema, loaded, outbox, delivery, alarm_at }) }
+        Device {
+            inner: Rc::new(Inner { state, sql, env, schema, loaded, outbox, delivery, asking, alarm_at }),
+        }
     }
 
     /// Commits the events of an [`Accept`]; answers an [`Accepted`]. `entry.mjs` runs it as one transaction.
@@ -256,12 +261,15 @@ impl Inner {
                     reply: said.reply.clone(),
                 });
             }
+            if said.reply == PENDING {
+                self.ask_from(&entry.key, accept.at);
+            }
             return Ok(Outcome::New { seq, reply: said.reply, live: said.live });
         }
         let row = sqlite::first(&self.sql, schema::REPLY_OF, vec![entry.key.as_str().into()])?;
         let (kept, seq) = row.map(|mut columns| (columns.text(), columns.unsigned())).unwrap_or_default();
-        if let Some(pending) = respond::read(&kept, accept.at) {
-            return self.answer_later(entry, seq, pending, accept.at);
+        if kept == PENDING {
+            return Ok(self.answer_later(entry, seq, accept.at));
         }
         let turn = loaded.dialogue.repeat(entry, admitted, kept, accept.at);
         let said = loaded.after(turn);
@@ -270,19 +278,28 @@ impl Inner {
 
     /// A repeat of an event whose reply a service gives: nothing while the service is being asked, else it is this one
     /// that asks.
-    fn answer_later(&self, entry: &Entry, seq: u64, pending: Pending, now: Time) -> Result<Outcome> {
-        let reply = match pending {
-            Pending::UnderWay => String::new(),
-            Pending::Lapsed => respond::pending(now),
+    fn answer_later(&self, entry: &Entry, seq: u64, now: Time) -> Outcome {
+        let since = self.asking.borrow().get(&entry.key).copied();
+        let reply = match is_under_way(since, now) {
+            true => String::new(),
+            false => {
+                self.ask_from(&entry.key, now);
+                PENDING.to_owned()
+            }
         };
-        if !reply.is_empty() {
-            self.answered(&entry.key, &reply, false)?;
-        }
-        Ok(Outcome::Duplicate { seq, reply, live: true })
+        Outcome::Duplicate { seq, reply, live: true }
+    }
+
+    /// Remembers that a service is being asked.
+    fn ask_from(&self, key: &str, now: Time) {
+        let mut asking = self.asking.borrow_mut();
+        asking.retain(|_, since| is_under_way(Some(*since), now));
+        asking.insert(key.to_owned(), now);
     }
 
     /// Puts a service's answer into the row that waits for it.
     fn answered(&self, key: &str, reply: &str, too_large: bool) -> Result<()> {
+        self.asking.borrow_mut().remove(key);
         if !self.schema.exists(&self.sql)? {
             return Ok(());
         }

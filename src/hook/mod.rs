@@ -21,7 +21,7 @@ use fieldhook_core::quarantine;
 use fieldhook_core::registry::Snapshot;
 use fieldhook_core::reply::Reply;
 use fieldhook_core::request::{Method, Request};
-use fieldhook_core::respond::{is_pending, pending};
+use fieldhook_core::respond::PENDING;
 use fieldhook_core::settings::Settings;
 use fieldhook_core::transform;
 use respond::Question;
@@ -132,7 +132,7 @@ impl Ingress<'_> {
         let mut entry = Entry::new(event, plan.ok(), report, source.way(&self.settings));
         let now = self.platform.now;
         let asked = self.responder(&entry).map(|listed| {
-            entry.plan = Plan::Said(pending(now));
+            entry.plan = Plan::Said(PENDING.to_owned());
             (listed, Question::of(&entry, now))
         });
         let outcome = self.commit(&device, vec![entry]).await?.into_iter().next();
@@ -143,7 +143,7 @@ impl Ingress<'_> {
             Outcome::Duplicate { seq, .. } => (seq, None),
         };
         let reply = match asked {
-            Some((listed, question)) if is_pending(stored) => self.ask(listed, question, &key, number).await,
+            Some((listed, question)) if stored == PENDING => self.ask(listed, question, &key, number).await,
             _ => Some(Reply::from_stored(stored)),
         };
         let (is_known, reply) = (reply.is_some(), reply.unwrap_or(Reply::Empty));
