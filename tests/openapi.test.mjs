@@ -423,7 +423,7 @@ describe("the Worker", () => {
   async function lifeOf(template, definitions, { made, wrong }) {
     const root = template.replace("{product}", EXAMPLES.product);
     const at = (method, id, suffix, body, expect) =>
-      call(method, `${template}/{integration}${suffix}`, {
+      call(method, `${template}/{integration}${suffix.split("?")[0]}`, {
         path: `${root}/${id}${suffix}`,
         body: body && JSON.stringify(body),
         expect,
@@ -446,12 +446,39 @@ describe("the Worker", () => {
       assert.equal(tried.ok, tried.status === 200);
       const signs = made === 201 || "secret" in definitions[index];
       await at("POST", id, "/rotate", { overlap: 60 }, signs ? 200 : 409);
+      await deliver(id, at);
     }
     await call("GET", template, { path: root, expect: 200 });
     for (const id of ids) {
       await at("DELETE", id, "", undefined, 200);
       await at("DELETE", id, "", undefined, 404);
+      await at("POST", id, "/replay", { status: "parked" }, 404);
     }
+  }
+
+  /** Has an event delivered, asks what became of it, and has it delivered again. */
+  async function deliver(id, at) {
+    const event = anEvent({ event: "t", coreid: "d", product_id: EXAMPLES.product, data: { b: 1 } });
+    await send("/hook", event);
+    const attempts = (query) => at("GET", id, `/attempts?${query}`, undefined, 200);
+    const noted = async () => (await attempts(`id=${event.event_id}`)).attempts[0];
+    const attempt = await until(noted);
+    assert.equal((await attempts(`status=${attempt.status}&device=d&limit=1`)).attempts.length, 1);
+    await at("GET", id, "/attempts?status=lost", undefined, 400);
+    await at("GET", id, "/attempts?after=x", undefined, 400);
+    const replay = (which, expect = 202) => at("POST", id, "/replay", which, expect);
+    assert.equal((await replay({ id: attempt.id, estimate: true }, 200)).estimate, 1);
+    for (const which of [{ id: attempt.id }, { from: attempt.at, device: "d" }, { status: "parked" }])
+      await replay(which);
+    await replay({ id: "unknown" }, 404);
+    await replay({}, 400);
+    const ended = async () => {
+      const { replays } = await at("GET", id, "/replays", undefined, 200);
+      return replays.length === 3 && replays.every(({ ended_at }) => ended_at);
+    };
+    await until(ended);
+    const { counts } = await at("GET", id, "", undefined, 200);
+    assert.ok(counts.today.success + counts.today.parked, JSON.stringify(counts));
   }
 
   test("deletes as described", async () => {
@@ -493,9 +520,26 @@ describe("the Worker", () => {
       "Delivered",
       "Exchanged",
       "Rotated",
+      "Attempt",
+      "ReplayStarted",
+      "Replay",
+      "Counts",
+      "Outcomes",
     ]) {
       assert.ok(shownProperties.has(`#/components/schemas/${name}`), name);
     }
+  });
+
+  test("shows examples that are as described", () => {
+    const examples = [];
+    const collect = (node) => {
+      if (typeof node !== "object" || node === null) return;
+      if ("example" in node && node.schema) examples.push(node);
+      Object.values(node).forEach(collect);
+    };
+    collect(openapi);
+    assert.ok(examples.length);
+    for (const { schema, example } of examples) assert.deepEqual(faults(schema, example), []);
   });
 
   test("answers every code that an operation names", () => {
