@@ -51,6 +51,11 @@ impl Delivery {
     pub(super) fn forget(&self) {
         self.lanes.replace(None);
     }
+
+    /// Whether a lane is being worked on.
+    pub(super) fn is_running(&self) -> bool {
+        !self.running.borrow().is_empty()
+    }
 }
 
 /// Says that a lane is being worked on, for as long as it lives.
@@ -373,7 +378,8 @@ impl Inner {
             .map_err(|_| Problem::new(Code::Internal, "what is to be delivered again cannot be read"))?;
         let mut taken = Taken::default();
         let snapshot = isolate::snapshot_of(&self.env, ask.version).await?;
-        if let (Some(listed), Some(())) = (snapshot.integration(&ask.integration), self.about(|_| ())?) {
+        let listed = snapshot.integration(&ask.integration).filter(|listed| !listed.respond);
+        if let (Some(listed), Some(())) = (listed, self.about(|_| ())?) {
             taken = self.take_in(listed, &ask)?;
             let this = self.clone();
             self.state.wait_until(async move { this.deliver(0).await });

@@ -53,13 +53,14 @@ CREATE TABLE IF NOT EXISTS jobs (
 
 const INSERT: &str = "INSERT OR IGNORE INTO attempts (integration, at, device, id, status, json) \
     VALUES (?, ?, ?, ?, ?, ?)";
-/// Everything older than the newest, but not the last of each kind.
-const TRIM: &str = "DELETE FROM attempts WHERE integration = ?1 \
-    AND at < coalesce((SELECT at FROM attempts WHERE integration = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2), 0) \
+/// What is older than a time, but not the last of each kind.
+const TRIM: &str = "DELETE FROM attempts WHERE integration = ?1 AND at < ?2 \
     AND (at, id) NOT IN (SELECT at, id FROM attempts WHERE integration = ?1 AND status = 'success' \
         ORDER BY at DESC LIMIT ?3) \
     AND (at, id) NOT IN (SELECT at, id FROM attempts WHERE integration = ?1 AND status IN ('failure', 'parked') \
         ORDER BY at DESC LIMIT ?3)";
+/// The time of the oldest of the newest.
+const NEWEST: &str = "SELECT at FROM attempts WHERE integration = ? ORDER BY at DESC LIMIT 1 OFFSET ?";
 
 impl Shard {
     /// Takes one outcome, see [`Report`], and tells those who listen.
@@ -88,7 +89,8 @@ impl Shard {
             let is_full = tally.note(attempt.status, attempt.replayed, unreported.gone, attempt.at);
             self.write_tally(id, &tally)?;
             if is_full {
-                self.write(TRIM, vec![id.into(), integer(ATTEMPTS_MAX), integer(ALWAYS_KEPT)])?;
+                let oldest = sqlite::first(&self.sql, NEWEST, vec![id.into(), integer(ATTEMPTS_MAX)])?;
+                self.trim(id, oldest.map_or(0, |mut columns| columns.integer()))?;
             }
             match attempt.status {
                 Status::Success if attempt.replayed => self.unpark(attempt)?,
@@ -266,11 +268,20 @@ impl Shard {
         super::to_json(&(days, parked.map_or(0, |mut columns| columns.unsigned())))
     }
 
+    fn trim(&self, integration: &str, before: i64) -> Result<()> {
+        let values = vec![integration.into(), Value::Integer(before), integer(ALWAYS_KEPT)];
+        self.write(TRIM, values).map(drop)
+    }
+
     /// What the shard keeps no longer.
     pub(super) fn expire_attempts(&self, limit: Time) -> Result<()> {
-        let limit = || vec![Value::Integer(limit.millis())];
-        self.write("DELETE FROM attempts WHERE at < ?", limit())?;
-        self.write("DELETE FROM parked WHERE at < ?", limit()).map(drop)
+        let known = sqlite::rows(&self.sql, "SELECT integration FROM tallies", Vec::new())?;
+        let known: Vec<String> =
+            known.map(|columns| columns.map(|mut columns| columns.text())).collect::<Result<_>>()?;
+        for integration in known {
+            self.trim(&integration, limit.millis())?;
+        }
+        self.write("DELETE FROM parked WHERE at < ?", vec![Value::Integer(limit.millis())]).map(drop)
     }
 }
 

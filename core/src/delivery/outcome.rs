@@ -137,7 +137,7 @@ pub enum Verdict {
     },
     /// Given up at once: waiting does not mend it.
     Park,
-    /// The service does not want this integration any more (RFC 9110, 15.5.11); the event is parked with it.
+    /// The service does not want this integration any more (RFC 9110, 15.5.11); the event keeps its place.
     Gone,
 }
 

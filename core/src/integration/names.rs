@@ -1,32 +1,8 @@
 //! Which names say that what goes by them is a secret, in definitions and in recorded requests alike
 //! (DESIGN.md, "URL guard": secret-named fields are masked).
 
-/// What stands for a secret wherever one is shown.
-pub const MASK: &str = "********";
-
-const SECRET: [&str; 15] = [
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "set-cookie",
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "api_key",
-    "apikey",
-    "api-key",
-    "access_token",
-    "client_secret",
-    "private_key",
-];
-
-/// Behind a `-` or `_`, in any case.
-const LAST_WORDS: [&str; 4] = ["token", "secret", "password", "key"];
-
-/// At the end of a name in camel case.
-const CAMEL_ENDS: [&str; 4] = ["Token", "Secret", "Password", "ApiKey"];
+pub use crate::secret_names::MASK;
+use crate::secret_names::is_secret_name;
 
 /// Names that hold a key where they stand in a query, and mean much else in other places: Google's `key`,
 /// OpenWeatherMap's `appid`, the `code` of Azure Functions, the `sig` of signed URLs.
@@ -40,11 +16,7 @@ const SECRET_IN_QUERY: [&str; 4] = ["key", "appid", "code", "sig"];
 /// assert!(!is_secret("tokens") && !is_secret("monkey") && !is_secret("key"));
 /// ```
 pub fn is_secret(name: &str) -> bool {
-    let lower = name.trim().to_ascii_lowercase();
-    let last_word = lower.rsplit_once(['-', '_']).map(|(_, word)| word);
-    SECRET.contains(&lower.as_str())
-        || last_word.is_some_and(|word| LAST_WORDS.contains(&word))
-        || CAMEL_ENDS.iter().any(|end| name.trim().ends_with(end))
+    is_secret_name(name.trim())
 }
 
 /// Whether a field of a query of this name holds a secret.

@@ -69,10 +69,14 @@ pub async fn counts(call: &Call<'_>, id: &str) -> Result<Counts> {
 
 /// Delivers again; with `estimate` it only says how much that is.
 pub async fn replay(call: &Call<'_>, listed: &Listed) -> Result<Answer> {
+    if listed.respond {
+        let detail = "what answers devices is asked again by their repeats, and by nothing else";
+        return Err(Problem::new(Code::NothingToReplay, detail));
+    }
     let replay = Replay::read(body_text(call.request)?.as_bytes(), call.platform.now)?;
     let (task, device) = match &replay.which {
         Which::ById(id) => {
-            let (device, seq) = find(call, listed, id).await?;
+            let (device, seq) = find(call, listed, id, replay.device.as_deref()).await?;
             (Task::Event { seq }, Some(device))
         }
         Which::Range { from, to } => (Task::Range { from: *from, to: *to }, replay.device.clone()),
@@ -145,8 +149,9 @@ async fn start(call: &Call<'_>, job: &Job) -> Result<()> {
 }
 
 /// The device and event of an attempt, by its id or its `webhook-id`.
-async fn find(call: &Call<'_>, listed: &Listed, id: &str) -> Result<(String, u64)> {
-    let query = Query { id: Some(id.to_owned()), ..Query::of(&listed.stored.id, FOUND) };
+async fn find(call: &Call<'_>, listed: &Listed, id: &str, device: Option<&str>) -> Result<(String, u64)> {
+    let device = device.map(str::to_owned);
+    let query = Query { id: Some(id.to_owned()), device, ..Query::of(&listed.stored.id, FOUND) };
     for shard in shards(call).await? {
         if let Some(found) = rpc::fleet(&call.platform.env, &shard)?.attempts(&query).await?.first() {
             let attempt: Attempt = serde_json::from_str(found.get()).map_err(|_| unreadable())?;
@@ -161,7 +166,14 @@ pub async fn replays(call: &Call<'_>, id: &str) -> Result<Answer> {
     #[derive(Serialize)]
     struct Shown {
         id: String,
-        task: Task,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<&'static str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seq: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         device: Option<String>,
         started_at: String,
@@ -184,9 +196,19 @@ pub async fn replays(call: &Call<'_>, id: &str) -> Result<Answer> {
     let shown: Vec<String> = jobs
         .into_iter()
         .map(|job| {
+            let (from, to) = match job.task {
+                Task::Range { from, to } => (Some(from.to_string()), Some(to.to_string())),
+                _ => (None, None),
+            };
             let shown = Shown {
                 id: job.id,
-                task: job.task,
+                from,
+                to,
+                status: (job.task == Task::Parked).then_some("parked"),
+                seq: match job.task {
+                    Task::Event { seq } => Some(seq),
+                    _ => None,
+                },
                 device: job.device,
                 started_at: job.started_at.to_string(),
                 ended_at: job.ended_at.map(|at| at.to_string()),
