@@ -501,7 +501,7 @@ impl Inner {
                 if row.seq > to {
                     break;
                 }
-                count += u64::from(listed.filter.takes(&row));
+                count += u64::from(listed.takes(&row));
             }
         }
         let (integration, device) = (listed.stored.id.clone(), device.to_owned());
@@ -545,7 +545,7 @@ impl Inner {
         let values = vec![integer(after), listed.filter.prefixes_json().into()];
         for columns in sqlite::rows(&self.sql, schema::NEXT_FOR, values)? {
             let row = history::row(columns?);
-            if listed.filter.takes(&row) {
+            if listed.takes(&row) {
                 return Ok(Some(row));
             }
         }

@@ -6,13 +6,16 @@ use super::subscription;
 use crate::definition::Properties;
 use crate::log::{Details, Row};
 use crate::problem::Result;
+use serde::{Deserialize, Serialize};
 
 /// An event matches if its name starts with one of the prefixes, and device and product are the right ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// Case-sensitive prefixes (Particle docs, "Event name"); an empty one is every event's.
     pub events: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
 }
 

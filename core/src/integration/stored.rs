@@ -5,6 +5,7 @@ use super::filter::Filter;
 use super::hook::{Method, flag};
 use crate::clock::Time;
 use crate::definition::Properties;
+use crate::log::Row;
 use crate::problem::{Code, Problem, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -47,9 +48,22 @@ pub struct Stored {
     pub from: Time,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
+    /// What it was for before its definition was replaced, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Earlier>,
     /// Counts up with each change of this integration.
     #[serde(default)]
     pub revision: u64,
+}
+
+/// So many replacements are remembered.
+const EARLIER_MAX: usize = 8;
+
+/// A filter that an integration had: what was received in its time is delivered only if it takes that too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    pub filter: Filter,
+    pub until: Time,
 }
 
 /// Why nothing is delivered, and since when.
@@ -86,6 +100,13 @@ impl Listed {
         let filter = Filter::read(&mut properties, stored.face, stored.product.clone())?;
         let respond = is_respond(&mut properties)?;
         Ok(Listed { stored, filter, respond })
+    }
+
+    /// Whether a row of a device's log is to be delivered. What was received while the definition was for other events,
+    /// or was for none because its answers were replies, is not: a definition that is replaced does not reach back.
+    pub fn takes(&self, row: &Row) -> bool {
+        let took = |earlier: &Earlier| row.received_at > earlier.until || earlier.filter.takes(row);
+        self.filter.takes(row) && self.stored.earlier.iter().all(took)
     }
 }
 
@@ -153,8 +174,31 @@ impl Stored {
             sealed: None,
             from: now,
             paused,
+            earlier: Vec::new(),
             revision: 0,
         }
+    }
+
+    /// Takes a new definition. Its place in every log stays, but for one whose answers were replies: it had none.
+    ///
+    /// # Errors
+    /// As [`Listed::of`].
+    pub fn replace(self, definition: &Definition, sealed: Option<String>, now: Time) -> Result<Self> {
+        let Listed { mut stored, filter, respond } = Listed::of(self)?;
+        if respond && !definition.respond {
+            stored.from = now;
+            stored.earlier.clear();
+        } else if filter.events != definition.filter.events || filter.device != definition.filter.device {
+            if stored.earlier.len() >= EARLIER_MAX {
+                stored.earlier.remove(0);
+            }
+            stored.earlier.push(Earlier { filter, until: now });
+        }
+        let paused = stored.paused.take().unwrap_or(Paused { reason: Reason::Disabled, at: now });
+        // A definition that says so is paused, and stays so for the reason it was. Any other is meant to run.
+        stored.paused = definition.disabled.then_some(paused);
+        let (masked, _) = definition.masked();
+        Ok(Stored { definition: masked, sealed, updated_at: now, ..stored })
     }
 
     /// Whether a text can be the id of one.
@@ -167,5 +211,54 @@ impl Stored {
     pub fn parse(text: &str) -> Result<Self> {
         serde_json::from_str(text)
             .map_err(|_| Problem::new(Code::Internal, "a stored integration cannot be read"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn definition(event: &str, more: &str) -> Definition {
+        let text = format!(r#"{{"event":"{event}","url":"https://h.dev/"{more}}}"#);
+        Definition::read(text.as_bytes(), Face::Integration, None).unwrap()
+    }
+
+    fn at(second: i64) -> Time {
+        Time::from_millis(second * 1_000)
+    }
+
+    fn row(event: &str, second: i64) -> Row {
+        let (event, data, details) = (event.to_owned(), String::new(), String::new());
+        Row { seq: 1, received_at: at(second), event, data, details }
+    }
+
+    #[test]
+    fn a_replaced_definition_does_not_reach_back() {
+        let stored = Stored::new("a".into(), at(0), None, &definition("temp", ""));
+        let stored = stored.replace(&definition("", ""), None, at(10)).unwrap();
+        let stored = stored.replace(&definition("", r#","name":"n""#), None, at(20)).unwrap();
+        assert_eq!((stored.from, stored.earlier.len()), (at(0), 1));
+        let text = serde_json::to_string(&stored).unwrap();
+        let listed = Listed::of(Stored::parse(&text).unwrap()).unwrap();
+        assert!(listed.takes(&row("temp", 5)) && listed.takes(&row("hum", 11)));
+        assert!(!listed.takes(&row("hum", 10)));
+    }
+
+    #[test]
+    fn what_was_answered_is_not_delivered_too() {
+        let stored = Stored::new("a".into(), at(0), None, &definition("t", r#","respond":true"#));
+        let stored = stored.replace(&definition("t", r#","respond":true,"name":"n""#), None, at(5)).unwrap();
+        assert_eq!(stored.from, at(0));
+        let stored = stored.replace(&definition("t", ""), None, at(10)).unwrap();
+        assert_eq!(stored.from, at(10));
+    }
+
+    #[test]
+    fn only_so_many_replacements_are_remembered() {
+        let mut stored = Stored::new("a".into(), at(0), None, &definition("t", ""));
+        for second in 1..20 {
+            stored = stored.replace(&definition(&format!("t{second}"), ""), None, at(second)).unwrap();
+        }
+        assert_eq!((stored.earlier.len(), stored.earlier[0].until), (EARLIER_MAX, at(12)));
     }
 }

@@ -5,9 +5,8 @@ use super::{Way, deliveries, find, optional, own_hosts, see_at_once};
 use crate::answer::Answer;
 use crate::api::{Call, body_text};
 use crate::{isolate, rpc, seal};
-use fieldhook_core::clock::Time;
 use fieldhook_core::integration::sign::new_secret;
-use fieldhook_core::integration::{Definition, Face, MASK, Paused, Reason, Secrets, Stored, show};
+use fieldhook_core::integration::{Definition, Face, MASK, Secrets, Stored, show};
 use fieldhook_core::json::Members;
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::target::Target;
@@ -79,26 +78,14 @@ async fn replaced(call: &Call<'_>, before: &Stored) -> Result<Stored> {
         Err(_) => Definition::read(body.as_bytes(), before.face, None)?,
     };
     let target = guard(call, &definition).await?;
-    let (masked, secrets) = definition.masked();
+    let (_, secrets) = definition.masked();
     let sealed = sealed(call, &secrets, &before.id).await?;
-    let stored = Stored {
-        definition: masked,
-        sealed,
-        updated_at: call.platform.now,
-        paused: paused(before, definition.disabled, call.platform.now),
-        ..before.clone()
-    };
+    let stored = before.clone().replace(&definition, sealed, call.platform.now)?;
     let moved = show::line(&stored).text("url") != show::line(before).text("url");
     if definition.handshake && moved {
         shake(&target, &secrets).await?;
     }
     Ok(stored)
-}
-
-/// A definition that says so is paused, and stays so for the reason it was. Any other is meant to run.
-fn paused(before: &Stored, disabled: bool, now: Time) -> Option<Paused> {
-    let paused = before.paused.clone().unwrap_or(Paused { reason: Reason::Disabled, at: now });
-    disabled.then_some(paused)
 }
 
 /// A new signing secret; the one before it signs too for `overlap` seconds.
