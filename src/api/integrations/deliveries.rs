@@ -74,6 +74,10 @@ pub async fn replay(call: &Call<'_>, listed: &Listed) -> Result<Answer> {
         return Err(Problem::new(Code::NothingToReplay, detail));
     }
     let replay = Replay::read(body_text(call.request)?.as_bytes(), call.platform.now)?;
+    if listed.respond {
+        let why = "its answers are replies to devices: nothing of it is delivered, nor again";
+        return Err(Problem::field(Code::NothingToReplay, "respond", why));
+    }
     let (task, device) = match &replay.which {
         Which::ById(id) => {
             let (device, seq) = find(call, listed, id, replay.device.as_deref()).await?;
