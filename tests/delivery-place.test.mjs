@@ -1,13 +1,17 @@
-// An integration's place in a device's log: what becomes of it when the definition changes.
+// An integration's place in a device's log: what becomes of it when the definition changes, and when another integration of
+// the device waits for hours.
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, test } from "node:test";
-import { datasOf, publish, publishInTurn, startDelivering, unique } from "./support/integrations.mjs";
+import { WITHIN, datasOf, publish, publishInTurn, startDelivering, unique } from "./support/integrations.mjs";
 import { held } from "./support/service.mjs";
 
 /** Long enough for what must not come to come. */
 const QUIET = 1_000;
+
+/** How long after an event a device makes sure that everything has arrived. */
+const SAFETY_ALARM = 20_000;
 
 async function delivering(options, run) {
   const all = await startDelivering(options);
@@ -57,6 +61,30 @@ describe("a definition that is replaced", () => {
       assert.deepEqual(datasOf(service.requests), ["1", "2", "3"]);
     }));
 });
+
+test("what is cut off by a crash does not wait for an integration that waits for hours", () =>
+  delivering(
+    { vars: { RETRY_SCHEDULE: "7200", DELIVERY_TIMEOUT: "20" } },
+    async ({ worker, client, integrations, service }) => {
+      const [event, device] = [unique("crash"), "device-patient"];
+      const [dead, alive] = [service.door("/dead").answer(500), service.door("/alive")];
+      const waiting = await integrations.create({ event, url: dead.url });
+      await publish(client, { event, coreid: device, data: "1" });
+      await integrations.haveAttempts(waiting, 1);
+      // Behind its safety alarm the device has none but the retry's.
+      await sleep(SAFETY_ALARM + 2_000);
+      await integrations.create({ event, url: alive.url });
+      const gate = held();
+      alive.answer(gate.answer);
+      await publish(client, { event, coreid: device, data: "2" });
+      await alive.have(1);
+      await worker.kill();
+      gate.release();
+      await worker.restart();
+      await alive.have(2, () => true, { within: WITHIN });
+      assert.deepEqual(datasOf(alive.requests), ["2", "2"]);
+    },
+  ));
 
 test("what a definition that answers devices is asked to deliver again is refused", () =>
   delivering({}, async ({ client, integrations, service }) => {

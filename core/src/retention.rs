@@ -50,5 +50,21 @@ pub fn is_armed(alarm_at: Option<Time>, now: Time) -> bool {
     alarm_at.is_some_and(|at| at.plus_millis(GIVEN_UP_AFTER) > now)
 }
 
+/// The same, of an alarm that comes by a time. One that is due and has not come yet does: to set it again would send it
+/// away.
+///
+/// ```
+/// use fieldhook_core::clock::Time;
+/// use fieldhook_core::retention::is_armed_by;
+/// let at = |seconds: i64| Some(Time::from_millis(seconds * 1_000));
+/// let (now, by) = (Time::from_millis(1_000_000), Time::from_millis(1_020_000));
+/// assert!(is_armed_by(at(1_020), by, now) && is_armed_by(at(999), by, now));
+/// assert!(!is_armed_by(at(1_021), by, now)); // somebody else's, much later
+/// assert!(!is_armed_by(at(400), by, now) && !is_armed_by(None, by, now));
+/// ```
+pub fn is_armed_by(alarm_at: Option<Time>, by: Time, now: Time) -> bool {
+    is_armed(alarm_at, now) && alarm_at.is_some_and(|at| at <= by)
+}
+
 /// Milliseconds.
 const GIVEN_UP_AFTER: i64 = 600_000;

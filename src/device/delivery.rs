@@ -565,13 +565,4 @@ impl Inner {
         let shard = self.about(|loaded| loaded.device.member.as_ref().map(|member| member.shard.clone()))?;
         Ok(shard.flatten())
     }
-
-    /// Sees that the alarm comes by then.
-    pub(super) fn arm_by(&self, at: Time) -> Result<()> {
-        let now = isolate::now();
-        match self.alarm_at.get().filter(|armed| *armed >= now && *armed <= at) {
-            Some(_) => Ok(()),
-            None => self.set_alarm(at),
-        }
-    }
 }

@@ -19,7 +19,7 @@ use fieldhook_core::fleet::append::Sent;
 use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, Outcome, Row};
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
 use fieldhook_core::respond::{PENDING, is_under_way};
-use fieldhook_core::retention::{is_armed, is_due};
+use fieldhook_core::retention::{is_armed_by, is_due};
 use fieldhook_core::settings::Settings;
 use serde_json::value::RawValue;
 use std::cell::{Cell, RefCell};
@@ -364,12 +364,17 @@ impl Inner {
         sqlite::run(&self.sql, schema::WRITE_STATE, vec![json.into()]).map(drop)
     }
 
-    /// Sets the safety alarm in the commit's own turn, if none is set: that the shard is told cannot be lost to
-    /// a crash.
+    /// Sets the safety alarm in the commit's own turn, if none is set that comes as early: that the shard is told
+    /// cannot be lost to a crash.
     fn arm(&self, now: Time) -> Result<()> {
-        match is_armed(self.alarm_at.get(), now) {
+        self.arm_by(Inner::make_sure_at(now))
+    }
+
+    /// Sees that the alarm comes by then.
+    fn arm_by(&self, at: Time) -> Result<()> {
+        match is_armed_by(self.alarm_at.get(), at, isolate::now()) {
             true => Ok(()),
-            false => self.set_alarm(Inner::make_sure_at(now)),
+            false => self.set_alarm(at),
         }
     }
 
