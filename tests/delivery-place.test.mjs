@@ -1,9 +1,10 @@
-// An integration's place in a device's log: what becomes of it when the definition changes, and when another integration of
-// the device waits for hours.
+// An integration's place in a device's log: what becomes of it when the definition changes, when another integration of
+// the device waits for hours, and when what waits grows too old.
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, test } from "node:test";
+import { until } from "./support/client.mjs";
 import { WITHIN, datasOf, publish, publishInTurn, startDelivering, unique } from "./support/integrations.mjs";
 import { held } from "./support/service.mjs";
 
@@ -83,6 +84,26 @@ test("what is cut off by a crash does not wait for an integration that waits for
       await worker.restart();
       await alive.have(2, () => true, { within: WITHIN });
       assert.deepEqual(datasOf(alive.requests), ["2", "2"]);
+    },
+  ));
+
+test("what ages out after a restart is counted", () =>
+  delivering(
+    { vars: { RETENTION_DAYS: String(4_000 / 86_400_000) } },
+    async ({ worker, client, integrations, service }) => {
+      const event = unique("old");
+      const id = await integrations.create({ event, url: service.url });
+      await integrations.pause(id);
+      await publishInTurn(client, [1, 2, 3], { event });
+      await worker.kill();
+      await sleep(5_000);
+      await worker.restart();
+      const expired = async () => (await integrations.get(id)).counts.today.expired;
+      await until(async () => (await expired()) === 3, {
+        within: WITHIN,
+        every: 500,
+        what: "three that expired",
+      });
     },
   ));
 

@@ -406,6 +406,8 @@ impl Inner {
 
     async fn alarm(self: Rc<Self>) -> Result<()> {
         self.alarm_at.set(None);
+        // What is removed undelivered is counted, for which it must be known what there is to deliver to.
+        let _ = isolate::snapshot_of(&self.env, 0).await;
         self.expire()?;
         if !self.make_sure().await {
             self.set_alarm(Inner::make_sure_at(isolate::now()))?;
@@ -426,9 +428,10 @@ impl Inner {
         // Out while it changes, as in `accept`.
         let Some(mut loaded) = self.loaded.take() else { return Ok(()) };
         let (before, now) = (loaded.device.clone(), isolate::now());
-        let retention = self.settings()?.retention;
-        loaded.spoke |= loaded.dialogue.queue.prune(now, retention);
-        retention::by_age(self, &mut loaded, now, retention)?;
+        let settings = self.settings()?;
+        loaded.spoke |= loaded.dialogue.queue.prune(now, settings.retention);
+        retention::by_age(self, &mut loaded, now, settings.retention)?;
+        retention::by_size(self, &mut loaded, settings.max_log)?;
         self.keep(loaded, &before)
     }
 

@@ -1,6 +1,7 @@
 //! What a log does not keep: by age when the alarm comes, by size when an event does.
 
 use super::{Inner, Loaded, schema};
+use crate::isolate;
 use crate::sqlite::{self, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::problem::Result;
@@ -33,6 +34,10 @@ pub(super) fn by_size(device: &Inner, loaded: &mut Loaded, max_bytes: u64) -> Re
 fn prune(device: &Inner, loaded: &mut Loaded, last: u64) -> Result<()> {
     let received = sqlite::first(&device.sql, schema::RECEIVED, vec![integer(last)])?;
     let Some(mut received) = received else { return Ok(()) };
+    if isolate::known_snapshot().is_none() {
+        // The alarm finds out first who has not been given these events yet.
+        return device.arm_by(isolate::now());
+    }
     device.expire_lanes(&loaded.device.device, loaded.device.pruned_to, last)?;
     loaded.device.pruned_to = last;
     loaded.device.pruned_last_heard = Some(Time::from_millis(received.integer()));
