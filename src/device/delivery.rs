@@ -33,6 +33,9 @@ const ANSWER_MAX: usize = 102_400;
 /// A run goes on for so long before it hands over to the alarm, milliseconds: the platform ends a handler after
 /// fifteen minutes.
 const RUN_MAX: i64 = 60_000;
+/// Work that has made no step for so long, and for the time a request may take, hangs: whoever comes next does it,
+/// milliseconds.
+const HUNG_AFTER: i64 = 120_000;
 /// How long after a failure of our own (a shard that does not answer, a key that does not open) a lane is looked at
 /// again, milliseconds.
 const LOOK_AGAIN: i64 = 5_000;
@@ -44,7 +47,7 @@ type Key = (String, String);
 pub(super) struct Delivery {
     /// As the table has them; `None` before it was read.
     lanes: RefCell<Option<BTreeMap<Key, Lane>>>,
-    running: RefCell<BTreeSet<Key>>,
+    running: RefCell<BTreeMap<Key, Run>>,
 }
 
 impl Delivery {
@@ -58,23 +61,60 @@ impl Delivery {
     }
 }
 
+/// Work on a lane that is under way.
+struct Run {
+    /// Which it is: one that hung and was replaced does not speak for its successor.
+    number: u64,
+    /// When it last made a step.
+    stepped: Time,
+    /// Somebody else came since, who may know what this work did not see.
+    called: bool,
+}
+
 /// Says that a lane is being worked on, for as long as it lives.
 struct Running<'a> {
     delivery: &'a Delivery,
     key: &'a Key,
+    number: u64,
 }
 
 impl<'a> Running<'a> {
-    fn begin(delivery: &'a Delivery, key: &'a Key) -> Option<Self> {
-        let is_first = delivery.running.borrow_mut().insert(key.clone());
-        // Made only then: whoever drops it says that the work has ended.
-        is_first.then(|| Running { delivery, key })
+    fn begin(delivery: &'a Delivery, key: &'a Key, hung_after: i64) -> Option<Self> {
+        let (mut running, now) = (delivery.running.borrow_mut(), isolate::now());
+        let mut number = 0;
+        if let Some(run) = running.get_mut(key) {
+            if run.stepped.distance(now) < hung_after {
+                run.called = true;
+                return None;
+            }
+            // What it waits for never comes, and neither does its end.
+            number = run.number + 1;
+        }
+        running.insert(key.clone(), Run { number, stepped: now, called: false });
+        Some(Running { delivery, key, number })
+    }
+
+    /// Says that the work goes on; answers whether it is still this one's.
+    fn steps(&self) -> bool {
+        let mut running = self.delivery.running.borrow_mut();
+        let mine = running.get_mut(self.key).filter(|run| run.number == self.number);
+        mine.map(|run| run.stepped = isolate::now()).is_some()
+    }
+
+    /// Whether somebody else came meanwhile.
+    fn is_called(&self) -> bool {
+        let mut running = self.delivery.running.borrow_mut();
+        let mine = running.get_mut(self.key).filter(|run| run.number == self.number);
+        mine.is_some_and(|run| std::mem::take(&mut run.called))
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.delivery.running.borrow_mut().remove(self.key);
+        let mut running = self.delivery.running.borrow_mut();
+        if running.get(self.key).is_some_and(|run| run.number == self.number) {
+            running.remove(self.key);
+        }
     }
 }
 
@@ -141,7 +181,11 @@ impl Inner {
 
     async fn deliver_all(self: &Rc<Self>, version: u64) -> Result<()> {
         let Some(device) = self.about(|loaded| loaded.device.device.clone())? else { return Ok(()) };
-        let snapshot = isolate::snapshot_of(&self.env, version).await?;
+        let mut snapshot = isolate::snapshot_of(&self.env, version).await?;
+        if self.lanes()?.keys().any(|(id, _)| !snapshot.has_integration(id)) {
+            // Deleted; or younger than what this isolate knows, where the device has moved here: its place must not go.
+            snapshot = isolate::refresh(&self.env).await?;
+        }
         let mut keys: BTreeSet<Key> = self.lanes()?.keys().cloned().collect();
         // Of a deleted integration nothing is left but the record of its attempts.
         let orphans = keys.iter().filter(|(id, _)| !snapshot.has_integration(id)).cloned();
@@ -158,19 +202,33 @@ impl Inner {
     }
 
     async fn run(self: &Rc<Self>, key: &Key) {
-        let Some(_running) = Running::begin(&self.delivery, key) else { return };
-        if let Err(problem) = self.work(key).await {
-            console_error!("a lane stands still: {}", problem.detail);
-            let _ = self.arm_by(isolate::now().plus_millis(LOOK_AGAIN));
+        let hung_after = self.settings().map_or(0, |settings| settings.delivery_timeout) + HUNG_AFTER;
+        let began = isolate::now();
+        let Some(running) = Running::begin(&self.delivery, key, hung_after) else {
+            let _ = self.arm_by(began.plus_millis(hung_after));
+            return;
+        };
+        loop {
+            if let Err(problem) = self.work(key, &running, began).await {
+                console_error!("a lane stands still: {}", problem.detail);
+                let _ = self.arm_by(isolate::now().plus_millis(LOOK_AGAIN));
+                return;
+            }
+            if !running.is_called() {
+                return;
+            }
         }
     }
 
-    async fn work(self: &Rc<Self>, key: &Key) -> Result<()> {
-        let (began, mut notices) = (isolate::now(), Vec::new());
+    async fn work(self: &Rc<Self>, key: &Key, running: &Running<'_>, began: Time) -> Result<()> {
+        let mut notices = Vec::new();
         loop {
             // Looked at anew at each step: it may have been paused, changed or deleted meanwhile.
             let snapshot = isolate::snapshot_of(&self.env, 0).await?;
             let Some(listed) = snapshot.integration(&key.0) else { return Ok(()) };
+            if !running.steps() {
+                return Ok(());
+            }
             let next = self.next(listed, key)?;
             if let Next::Report(report) = next {
                 self.report(key, report, &std::mem::take(&mut notices)).await?;
