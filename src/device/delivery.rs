@@ -38,7 +38,7 @@ const RUN_MAX: i64 = 60_000;
 const HUNG_AFTER: i64 = 120_000;
 /// How long after a failure of our own (a shard that does not answer, a key that does not open) a lane is looked at
 /// again, milliseconds.
-const LOOK_AGAIN: i64 = 5_000;
+pub(super) const LOOK_AGAIN: i64 = 5_000;
 
 /// An integration, and the replay, empty for the live lane.
 type Key = (String, String);

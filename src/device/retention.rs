@@ -1,5 +1,6 @@
 //! What a log does not keep: by age when the alarm comes, by size when an event does.
 
+use super::delivery::LOOK_AGAIN;
 use super::{Inner, Loaded, schema};
 use crate::isolate;
 use crate::sqlite::{self, Value, integer};
@@ -36,7 +37,7 @@ fn prune(device: &Inner, loaded: &mut Loaded, last: u64) -> Result<()> {
     let Some(mut received) = received else { return Ok(()) };
     if isolate::known_snapshot().is_none() {
         // The alarm finds out first who has not been given these events yet.
-        return device.arm_by(isolate::now());
+        return device.arm_by(isolate::now().plus_millis(LOOK_AGAIN));
     }
     device.expire_lanes(&loaded.device.device, loaded.device.pruned_to, last)?;
     loaded.device.pruned_to = last;
