@@ -468,13 +468,17 @@ describe("the Worker", () => {
     await at("GET", id, "/attempts?after=x", undefined, 400);
     const replay = (which, expect = 202) => at("POST", id, "/replay", which, expect);
     assert.equal((await replay({ id: attempt.id, estimate: true }, 200)).estimate, 1);
-    for (const which of [{ id: attempt.id }, { from: attempt.at, device: "d" }, { status: "parked" }])
-      await replay(which);
+    const since = { from: new Date(Date.parse(attempt.at) - 3_600_000).toISOString(), device: "d" };
+    await replay({ id: attempt.id });
+    await replay(since);
+    const parks = await until(async () => (await noted()).next_at === null && (await noted()));
+    await replay({ status: "parked" }, parks.status === "parked" ? 202 : 404);
+    const begun = parks.status === "parked" ? 3 : 2;
     await replay({ id: "unknown" }, 404);
     await replay({}, 400);
     const ended = async () => {
       const { replays } = await at("GET", id, "/replays", undefined, 200);
-      return replays.length === 3 && replays.every(({ ended_at }) => ended_at);
+      return replays.length === begun && replays.every(({ ended_at }) => ended_at);
     };
     await until(ended);
     const { counts } = await at("GET", id, "", undefined, 200);

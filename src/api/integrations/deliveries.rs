@@ -69,10 +69,6 @@ pub async fn counts(call: &Call<'_>, id: &str) -> Result<Counts> {
 
 /// Delivers again; with `estimate` it only says how much that is.
 pub async fn replay(call: &Call<'_>, listed: &Listed) -> Result<Answer> {
-    if listed.respond {
-        let detail = "what answers devices is asked again by their repeats, and by nothing else";
-        return Err(Problem::new(Code::NothingToReplay, detail));
-    }
     let replay = Replay::read(body_text(call.request)?.as_bytes(), call.platform.now)?;
     if listed.respond {
         let why = "its answers are replies to devices: nothing of it is delivered, nor again";
