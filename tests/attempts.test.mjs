@@ -155,7 +155,8 @@ describe("secrets", () => {
     test(`${what}: arrives, and is never shown`, async () => {
       const { id, door, event } = await integration(definition);
       // A service that says it back, as some do in their errors.
-      door.answer((request, response) => reply(400, `you sent ${arrives(request)}`)(request, response));
+      const echo = (request) => `you sent ${arrives(request)} with ${request.headers.authorization}`;
+      door.answer((request, response) => reply(400, echo(request))(request, response));
       await publish(client, { event });
       const [request] = await door.have(1);
       assert.ok(arrives(request).includes(SECRET), "it arrives");

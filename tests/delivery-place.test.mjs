@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import { until } from "./support/client.mjs";
 import { WITHIN, datasOf, publish, publishInTurn, startDelivering, unique } from "./support/integrations.mjs";
 import { held } from "./support/service.mjs";
+import { rowsWith } from "./support/storage.mjs";
 
 /** Long enough for what must not come to come. */
 const QUIET = 1_000;
@@ -114,4 +115,20 @@ test("what a definition that answers devices is asked to deliver again is refuse
     await publish(client, { event, data: "1" });
     const answer = await integrations.replay(id, { from: "2020-01-01T00:00:00Z" });
     assert.deepEqual([answer.status, answer.body.code], [404, "nothing-to-replay"], answer.text);
+  }));
+
+// Told again after each wake, an outcome would be counted again once its shard has let go of the attempt.
+test("that an outcome was told is written down", () =>
+  delivering({}, async ({ worker, client, service, integrations }) => {
+    const event = unique("told");
+    const id = await integrations.create({ event, url: service.url });
+    await publish(client, { event, coreid: "told" });
+    await integrations.haveAttempts(id, 1);
+    const untold = () => rowsWith(worker.storage, "Device", '"unreported"');
+    await until(() => untold().length === 0, { within: WITHIN, every: 500, what: "the row that says so" });
+    await worker.restart();
+    await publish(client, { event, coreid: "told" });
+    await integrations.haveAttempts(id, 2);
+    const { counts } = await integrations.get(id);
+    assert.equal(counts.today.success, 2);
   }));

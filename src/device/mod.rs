@@ -413,6 +413,9 @@ impl Inner {
             self.set_alarm(Inner::make_sure_at(isolate::now()))?;
         }
         self.deliver(0).await;
+        if self.about(|_| ())?.is_some() {
+            self.write_told()?;
+        }
         if self.delivery.is_running() {
             // Begun before this alarm, which was theirs: should it be lost, there is another.
             self.arm_by(Inner::make_sure_at(isolate::now()))?;

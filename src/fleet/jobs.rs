@@ -120,7 +120,16 @@ impl Shard {
                 let is_last = (parked.values().map(|seqs| seqs.len() as u64).sum::<u64>()) < rate;
                 for (device, seqs) in parked {
                     let last = seqs.last().copied().unwrap_or_default();
-                    self.hand_out(&mut job, &device, Events::These(seqs)).await?;
+                    let taken = self.hand_out(&mut job, &device, Events::These(seqs)).await?;
+                    if let Some(last) = taken.more_behind {
+                        // Its lane is full: from there on at a later tick.
+                        let last = if last == 0 { job.after_seq } else { last };
+                        let is_same = job.after_device == device;
+                        if last > 0 || is_same {
+                            (job.after_device, job.after_seq) = (device, last);
+                        }
+                        return self.write_progress(job, false);
+                    }
                     (job.after_device, job.after_seq) = (device, last);
                 }
                 self.write_progress(job, is_last)
@@ -152,6 +161,10 @@ impl Shard {
             }
             job.after_device = device;
             self.write_progress(job.clone(), false)?;
+            if job.after_seq > 0 {
+                // Its lane is full, or this tick has handed out what it may.
+                return Ok(());
+            }
         }
         Ok(())
     }
@@ -194,6 +207,11 @@ impl Shard {
             parked.entry(columns.text()).or_default().push(columns.unsigned());
         }
         Ok(parked)
+    }
+
+    /// Whether a job is under way.
+    pub(super) fn is_working(&self) -> Result<bool> {
+        Ok(self.jobs()?.iter().any(|job| job.ended_at.is_none()))
     }
 
     fn jobs(&self) -> Result<Vec<Job>> {

@@ -408,7 +408,9 @@ impl Shard {
         self.expire_attempts(limit)?;
         self.expire_jobs()?;
         let silent = self.silent(limit, SWEEP)?;
-        let period = if silent.len() as u64 == SWEEP { AGAIN } else { look_again(retention) };
+        // A job that is under way goes on whatever becomes of this alarm.
+        let goes_on = silent.len() as u64 == SWEEP || self.is_working()?;
+        let period = if goes_on { AGAIN } else { look_again(retention) };
         loaded.marks.alarm_at = None;
         if self.is_anything_kept()? {
             self.set_alarm(&mut loaded, now.plus_millis(period))?;

@@ -59,6 +59,10 @@ pub struct Lane {
     /// Up to here nothing else is for this integration; only remembered, so that it is not looked at twice.
     #[serde(skip)]
     pub looked: u64,
+    /// The shard has more than the row says: until that is written, a wake would tell it again, and one day the shard
+    /// will not know it any more.
+    #[serde(skip)]
+    pub is_told: bool,
 }
 
 /// What a lane does next.
@@ -87,7 +91,16 @@ pub struct Concluded {
 impl Lane {
     /// The live lane of an integration that is new to this device: behind everything that came up to `from`.
     pub fn behind(done: u64, from: Time) -> Self {
-        Lane { done, queue: None, trying: None, unreported: None, passed: Vec::new(), from, looked: 0 }
+        Lane {
+            done,
+            queue: None,
+            trying: None,
+            unreported: None,
+            passed: Vec::new(),
+            from,
+            looked: 0,
+            is_told: false,
+        }
     }
 
     /// A replay.
@@ -160,6 +173,7 @@ impl Lane {
 
     /// The shard has it.
     pub fn reported(&mut self, report: &Report) {
+        self.is_told = true;
         match report {
             Report::Attempt(told) => {
                 self.unreported

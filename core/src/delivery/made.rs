@@ -1,7 +1,6 @@
 //! From a request and what was heard of it to the record that is kept.
 
 use super::lane::Concluded;
-use super::mask::Masking;
 use super::outcome::Heard;
 use super::record::{Attempt, Shown, attempt_id, error_text};
 use crate::clock::Time;
@@ -31,7 +30,7 @@ pub struct Made<'a> {
 impl Attempt {
     /// The record, without what is secret.
     pub fn of(made: &Made<'_>) -> Self {
-        let masking = Masking::new(made.integration.secret_texts());
+        let masking = made.integration.masking(made.outgoing.ok());
         let job = Some(made.job).filter(|job| !job.is_empty());
         let request = match made.outgoing {
             Ok(it) => Shown::request(it.method, &it.url, &it.headers, it.body.as_deref(), &masking),

@@ -13,6 +13,7 @@ use super::secrets::{Secrets, unmask};
 use super::stored::{Face, Stored};
 use super::{sign, subscription};
 use crate::clock::Time;
+use crate::delivery::mask::Masking;
 use crate::delivery::outcome::Failure;
 use crate::event::hash_fields;
 use crate::problem::{Code, Problem, Result};
@@ -172,9 +173,14 @@ impl Integration {
         format!("msg_{}", URL_SAFE_NO_PAD.encode(hash_fields(&[&self.id, "respond", key])))
     }
 
-    /// Every secret there is in the definition.
-    pub fn secret_texts(&self) -> &[String] {
-        &self.secret_texts
+    /// What is not to be shown of a request and its answer: every secret in the definition, and the Authorization that
+    /// was made of them, which a service may repeat.
+    pub fn masking(&self, outgoing: Option<&Outgoing>) -> Masking {
+        let mut texts: Vec<&str> = self.secret_texts.iter().map(String::as_str).collect();
+        let headers = outgoing.map(|outgoing| outgoing.headers.as_slice()).unwrap_or_default();
+        let made = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        texts.extend(made.map(|(_, value)| value.split_once(' ').map_or(value.as_str(), |(_, rest)| rest)));
+        Masking::new(&texts)
     }
 
     /// What its circuit is kept for: `https://host:443`.

@@ -235,8 +235,8 @@ mod tests {
     #[test]
     fn a_replaced_definition_does_not_reach_back() {
         let stored = Stored::new("a".into(), at(0), None, &definition("temp", ""));
-        let stored = stored.replace(&definition("", ""), None, at(10)).unwrap();
-        let stored = stored.replace(&definition("", r#","name":"n""#), None, at(20)).unwrap();
+        let stored = stored.replace(&definition("h", ""), None, at(10)).unwrap();
+        let stored = stored.replace(&definition("h", r#","name":"n""#), None, at(20)).unwrap();
         assert_eq!((stored.from, stored.earlier.len()), (at(0), 1));
         let text = serde_json::to_string(&stored).unwrap();
         let listed = Listed::of(Stored::parse(&text).unwrap()).unwrap();

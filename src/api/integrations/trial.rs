@@ -5,7 +5,6 @@ use crate::answer::Answer;
 use crate::api::definitions::read_event;
 use crate::api::{Call, body_text};
 use crate::{fetch, isolate};
-use fieldhook_core::delivery::mask::Masking;
 use fieldhook_core::delivery::outcome::{Heard, Verdict, judge};
 use fieldhook_core::delivery::record::{BODY_MAX, Shown, error_text};
 use fieldhook_core::event::Event;
@@ -40,8 +39,6 @@ pub async fn send(call: &Call<'_>, way: Way<'_>, id: &str) -> Result<Answer> {
     let listed = Listed::of(find(call, way, id).await?)?;
     let env = &call.platform.env;
     let integration = isolate::integration(env, &listed).await?;
-    let secrets: Vec<String> = isolate::secrets(env, &listed.stored).await?.texts().collect();
-    let masking = Masking::new(&secrets);
     let row = Entry::new(event(call, &listed)?, Some(Plan::Said(String::new())), false, home::Way::default());
     let logged = Logged {
         seq: 0,
@@ -57,10 +54,12 @@ pub async fn send(call: &Call<'_>, way: Way<'_>, id: &str) -> Result<Answer> {
     let outgoing = match integration.request(&logged, &sending) {
         Ok(outgoing) => outgoing,
         Err(unsendable) => {
-            let error = format!("{}: {}", unsendable.name, masking.text(&unsendable.detail));
+            let detail = integration.masking(None).text(&unsendable.detail);
+            let error = format!("{}: {detail}", unsendable.name);
             return Ok(shown(&Tried { error: Some(error), ..Tried::default() }));
         }
     };
+    let masking = integration.masking(Some(&outgoing));
     let reply = fetch::send(&outgoing, call.settings.delivery_timeout, BODY_MAX).await;
     let status = match &reply.heard {
         Heard::Answer { status, .. } => Some(*status),

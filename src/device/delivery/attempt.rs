@@ -130,7 +130,7 @@ impl Inner {
             isolate::refresh(&self.env).await?;
         }
         if let Some(mut lane) = self.lane(key)? {
-            // Not written down: told again after a crash, it is known.
+            // Written down with the next outcome, or by the next alarm: told again after a crash, it is known.
             lane.reported(&report);
             self.remember(key, lane)?;
         }

@@ -53,6 +53,24 @@ impl Inner {
         sqlite::run(&self.sql, schema::WRITE_LANE, values).map(drop)
     }
 
+    /// Writes down what shards have been told, of lanes that rest.
+    pub(in crate::device) fn write_told(&self) -> Result<()> {
+        let told: Vec<(Key, Lane)> = {
+            let lanes = self.lanes()?;
+            lanes
+                .iter()
+                .filter(|(_, lane)| lane.is_told)
+                .map(|(key, lane)| (key.clone(), lane.clone()))
+                .collect()
+        };
+        for (key, mut lane) in told {
+            lane.is_told = false;
+            self.write_lane(&key, &lane)?;
+            self.remember(&key, lane)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn drop_lane(&self, key: &Key) -> Result<()> {
         let values = vec![key.0.as_str().into(), key.1.as_str().into()];
         sqlite::run(&self.sql, schema::DROP_LANE, values)?;

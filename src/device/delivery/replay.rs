@@ -35,7 +35,12 @@ impl Inner {
         let room = QUEUE_MAX.saturating_sub(lane.queue.as_ref().map_or(0, Vec::len)) as u64;
         let (seqs, more_behind) = match &ask.events {
             Events::None => return Ok(Taken::default()),
-            Events::These(seqs) => (seqs.clone(), None),
+            Events::These(seqs) => {
+                let taken: Vec<u64> = seqs.iter().copied().take(usize::try_from(room).unwrap_or(0)).collect();
+                let is_cut = taken.len() < seqs.len();
+                let last = taken.last().copied().unwrap_or(0);
+                (taken, is_cut.then_some(last))
+            }
             Events::Between { from, to, after, limit } => {
                 self.between(listed, *from, *to, *after, (*limit).min(room))?
             }
