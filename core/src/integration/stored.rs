@@ -235,13 +235,13 @@ mod tests {
     #[test]
     fn a_replaced_definition_does_not_reach_back() {
         let stored = Stored::new("a".into(), at(0), None, &definition("temp", ""));
-        let stored = stored.replace(&definition("h", ""), None, at(10)).unwrap();
-        let stored = stored.replace(&definition("h", r#","name":"n""#), None, at(20)).unwrap();
+        let stored = stored.replace(&definition("t", ""), None, at(10)).unwrap();
+        let stored = stored.replace(&definition("t", r#","name":"n""#), None, at(20)).unwrap();
         assert_eq!((stored.from, stored.earlier.len()), (at(0), 1));
         let text = serde_json::to_string(&stored).unwrap();
         let listed = Listed::of(Stored::parse(&text).unwrap()).unwrap();
-        assert!(listed.takes(&row("temp", 5)) && listed.takes(&row("hum", 11)));
-        assert!(!listed.takes(&row("hum", 10)));
+        assert!(listed.takes(&row("temp", 5)) && listed.takes(&row("tank", 11)));
+        assert!(!listed.takes(&row("tank", 10)));
     }
 
     #[test]
