@@ -23,7 +23,7 @@ export async function send(method, url, headers, body, timeout, cap) {
     const head = [...response.headers];
     return JSON.stringify({ status: response.status, headers: head, body: text, truncated, took: took() });
   } catch (error) {
-    // What was read of the answer goes unread: the service is told by a closed connection.
+    // An answer that ended early or late is none: what was read of it is dropped, and an abort closes the connection.
     const reading = response !== undefined;
     return JSON.stringify({ error: `${error?.name}: ${error?.message}`, reading, took: took() });
   } finally {

@@ -145,7 +145,8 @@ impl Device {
         to_wire(&AssertUnwindSafe(self.inner.clone().replay(ask)).await)
     }
 
-    /// Deletes everything but the numbers that must not come again; answers when the device's life began, empty where there was nothing.
+    /// Deletes everything but the numbers that must not come again; answers when the device's life began, empty where
+    /// there was nothing.
     pub async fn forget(&self) -> String {
         to_wire(&AssertUnwindSafe(self.inner.clone().forget()).await)
     }

@@ -69,8 +69,7 @@ impl Ingress<'_> {
         self.snapshot.integrations.iter().find(answers)
     }
 
-    /// Asks the service, keeps the answer for repeats, and tells the shard what came of it.
-    /// `None` where it could not be asked, for a reason of ours: a repeat asks again.
+    /// Asks the service, keeps the answer for repeats, and tells the shard what came of it; `None` where it could not be asked, for a reason of ours: a repeat asks again.
     pub async fn ask(
         &self,
         listed: &Listed,
