@@ -4,15 +4,20 @@ use super::Shard;
 use crate::isolate;
 use crate::rpc;
 use crate::sqlite::{self, Value, integer};
-use fieldhook_core::clock::Time;
-use fieldhook_core::delivery::job::{Ask, Events, JOBS_MAX, Job, KEPT_FOR, TICK, Taken, Task, WAKE_PER_TICK};
+use fieldhook_core::delivery::job::{
+    Ask, Events, JOBS_MAX, Job, KEPT_FOR, Next, Place, TICK, Taken, Task, WAKE_PER_TICK,
+};
 use fieldhook_core::problem::{Code, Problem, Result};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use worker::console_error;
 
-/// Devices behind one in order of id that were heard in a span of time.
-const DEVICES: &str = "SELECT id FROM devices WHERE id > ? AND last_heard >= ? ORDER BY id LIMIT ?";
+/// The first device behind one, in order of id, that was heard since.
+const NEXT_HEARD: &str = "SELECT id FROM devices WHERE id > ? AND last_heard >= ? ORDER BY id LIMIT 1";
+/// The first one that has something parked since before the job.
+const NEXT_PARKED: &str = "SELECT device FROM parked WHERE integration = ? AND device > ? AND at <= ? \
+    ORDER BY device LIMIT 1";
+const PARKED_OF: &str = "SELECT seq FROM parked WHERE integration = ? AND device = ? AND seq > ? AND at <= ? \
+    ORDER BY seq LIMIT ?";
 /// Events of the log that an integration is for, from one time to another.
 const ESTIMATE: &str = "SELECT count(*) FROM log, json_each(log.body) AS sent WHERE log.at >= ? \
     AND json_extract(sent.value, '$.received_at') BETWEEN ? AND ? AND (? = '' OR log.device = ?) \
@@ -98,115 +103,100 @@ impl Shard {
         Ok(())
     }
 
+    /// One tick of a job: as many devices and events as it may.
     async fn tick(&self, mut job: Job) -> Result<()> {
-        let rate = u64::from(isolate::settings(&self.env)?.replay_rate);
-        match job.task.clone() {
-            Task::Wake => {
-                let devices = self.heard_behind(&job, Time::from_millis(0), WAKE_PER_TICK)?;
-                let is_last = (devices.len() as u64) < WAKE_PER_TICK;
-                for device in devices {
-                    self.hand_out(&mut job, &device, Events::None).await?;
-                    job.after_device = device;
+        let mut room = u64::from(isolate::settings(&self.env)?.replay_rate);
+        // Finding a device and asking it are two steps.
+        for _ in 0..2 * WAKE_PER_TICK {
+            let place = match job.next() {
+                Next::At(place) => place,
+                Next::Search => {
+                    let device = self.next_device(&job)?;
+                    job.found(device);
+                    continue;
                 }
-                self.write_progress(job, is_last)
-            }
-            Task::Event { seq } => {
-                let device = job.device.clone().unwrap_or_default();
-                self.hand_out(&mut job, &device, Events::These(vec![seq])).await?;
-                self.write_progress(job, true)
-            }
-            Task::Parked => {
-                let parked = self.parked_behind(&job, rate)?;
-                let is_last = (parked.values().map(|seqs| seqs.len() as u64).sum::<u64>()) < rate;
-                for (device, seqs) in parked {
-                    let last = seqs.last().copied().unwrap_or_default();
-                    let taken = self.hand_out(&mut job, &device, Events::These(seqs)).await?;
-                    if let Some(last) = taken.more_behind {
-                        // Its lane is full: from there on at a later tick.
-                        let last = if last == 0 { job.after_seq } else { last };
-                        let is_same = job.after_device == device;
-                        if last > 0 || is_same {
-                            (job.after_device, job.after_seq) = (device, last);
-                        }
-                        return self.write_progress(job, false);
-                    }
-                    (job.after_device, job.after_seq) = (device, last);
+                Next::Nowhere => {
+                    job.ended_at = Some(isolate::now());
+                    break;
                 }
-                self.write_progress(job, is_last)
-            }
-            Task::Range { from, to } => self.tick_range(job, from, to, rate).await,
-        }
-    }
-
-    async fn tick_range(&self, mut job: Job, from: Time, to: Time, rate: u64) -> Result<()> {
-        let mut room = rate;
-        // A device that has not been heard since is passed over; each that was is one object call.
-        for _ in 0..WAKE_PER_TICK {
-            if room == 0 {
-                break;
-            }
-            let next = match (&job.device, job.after_seq) {
-                (Some(device), _) => Some(device.clone()),
-                // In the midst of this one.
-                (None, 1..) => Some(job.after_device.clone()),
-                (None, 0) => self.heard_behind(&job, from, 1)?.into_iter().next(),
             };
-            let Some(device) = next else { return self.write_progress(job, true) };
-            let events = Events::Between { from, to, after: job.after_seq, limit: room };
-            let taken = self.hand_out(&mut job, &device, events).await?;
-            room = room.saturating_sub(taken.events);
-            job.after_seq = taken.more_behind.unwrap_or(0);
-            if job.after_seq == 0 && job.device.is_some() {
-                return self.write_progress(job, true);
-            }
-            job.after_device = device;
-            self.write_progress(job.clone(), false)?;
-            if job.after_seq > 0 {
-                // Its lane is full, or this tick has handed out what it may.
-                return Ok(());
+            match self.hand_out(&job, &place, room).await {
+                Ok(taken) => {
+                    room = room.saturating_sub(taken.events);
+                    job.handed_out(taken.events, taken.more_behind);
+                    if room == 0 || taken.more_behind.is_some() {
+                        // This tick has handed out what it may, or the device's lane is full.
+                        break;
+                    }
+                }
+                Err(problem) => {
+                    console_error!("a device could not be asked for the job {}: {}", job.id, problem.detail);
+                    if !job.failed() {
+                        break;
+                    }
+                }
             }
         }
-        Ok(())
+        self.write_job(&job)
     }
 
-    async fn hand_out(&self, job: &mut Job, device: &str, events: Events) -> Result<Taken> {
+    /// Asks one device to take what a job has for it, at most `room` events.
+    async fn hand_out(&self, job: &Job, place: &Place, room: u64) -> Result<Taken> {
+        let events = match job.task {
+            Task::Wake => Events::None,
+            Task::Event { seq } => Events::These(vec![seq]),
+            Task::Range { from, to } => Events::Between { from, to, after: place.after, limit: room },
+            Task::Parked => Events::These(self.parked_of(job, place, room)?),
+        };
+        let given = match &events {
+            Events::These(seqs) => seqs.clone(),
+            _ => Vec::new(),
+        };
         let ask =
             Ask { integration: job.integration.clone(), job: job.id.clone(), version: job.version, events };
-        let taken = rpc::device(&self.env, device).replay(&ask).await?;
-        job.queued += taken.events;
+        let mut taken = rpc::device(&self.env, &place.device).replay(&ask).await?;
+        // Nothing of it was taken: from the same place again.
+        taken.more_behind = taken.more_behind.map(|last| last.max(place.after));
+        if taken.more_behind.is_none() && job.task == Task::Parked && given.len() as u64 >= room {
+            taken.more_behind = given.last().copied();
+        }
         Ok(taken)
     }
 
-    fn heard_behind(&self, job: &Job, since: Time, limit: u64) -> Result<Vec<String>> {
-        let Some(loaded) = self.known()? else { return Ok(Vec::new()) };
-        let mut loaded = loaded;
-        // What the index does not say yet is written first: a job must not pass over a device.
-        self.write_index(&mut loaded)?;
-        self.keep(loaded);
-        let values = vec![job.after_device.as_str().into(), Value::Integer(since.millis()), integer(limit)];
-        sqlite::rows(&self.sql, DEVICES, values)?
-            .map(|columns| columns.map(|mut columns| columns.text()))
-            .collect()
+    /// The device that comes next in order of id.
+    fn next_device(&self, job: &Job) -> Result<Option<String>> {
+        let after = job.after_device.as_str();
+        let (query, values): (_, Vec<Value>) = match (&job.device, &job.task) {
+            (Some(device), _) => return Ok(Some(device.clone())),
+            (None, Task::Parked) => {
+                let until = Value::Integer(job.started_at.millis());
+                (NEXT_PARKED, vec![job.integration.as_str().into(), after.into(), until])
+            }
+            (None, task) => {
+                let Some(mut loaded) = self.known()? else { return Ok(None) };
+                // What the index does not say yet is written first: a job must not pass over a device.
+                self.write_index(&mut loaded)?;
+                self.keep(loaded);
+                let since = match task {
+                    Task::Range { from, .. } => from.millis(),
+                    _ => 0,
+                };
+                (NEXT_HEARD, vec![after.into(), Value::Integer(since)])
+            }
+        };
+        Ok(sqlite::first(&self.sql, query, values)?.map(|mut columns| columns.text()))
     }
 
-    fn parked_behind(&self, job: &Job, limit: u64) -> Result<BTreeMap<String, Vec<u64>>> {
-        let query = "SELECT device, seq FROM parked WHERE integration = ?1 AND (device, seq) > (?2, ?3) \
-            AND (?4 = '' OR device = ?4) AND at <= ?5 ORDER BY device, seq LIMIT ?6";
-        let device = job.device.as_deref().unwrap_or_default();
+    fn parked_of(&self, job: &Job, place: &Place, limit: u64) -> Result<Vec<u64>> {
         let values = vec![
             job.integration.as_str().into(),
-            job.after_device.as_str().into(),
-            integer(job.after_seq),
-            device.into(),
+            place.device.as_str().into(),
+            integer(place.after),
             Value::Integer(job.started_at.millis()),
             integer(limit),
         ];
-        let mut parked: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-        for columns in sqlite::rows(&self.sql, query, values)? {
-            let mut columns = columns?;
-            parked.entry(columns.text()).or_default().push(columns.unsigned());
-        }
-        Ok(parked)
+        let rows = sqlite::rows(&self.sql, PARKED_OF, values)?;
+        rows.map(|columns| columns.map(|mut columns| columns.unsigned())).collect()
     }
 
     /// Whether a job is under way.
@@ -220,13 +210,6 @@ impl Shard {
             columns.and_then(|mut row| serde_json::from_str(&row.text()).map_err(|_| unreadable()))
         })
         .collect()
-    }
-
-    fn write_progress(&self, mut job: Job, is_last: bool) -> Result<()> {
-        if is_last {
-            job.ended_at = Some(isolate::now());
-        }
-        self.write_job(&job)
     }
 
     fn write_job(&self, job: &Job) -> Result<()> {

@@ -1,10 +1,15 @@
 // The shipped entry, but statements in objects can be told to fail: PUT /__break with a text, and each statement that
-// has it in its SQL or its values throws, as with a full disk. An empty text mends them. Bundled into the Worker, so it
-// imports nothing of the tests.
+// has it in its SQL or its values throws, as with a full disk. `object:NAME` breaks every statement of the object with that
+// name, an empty text mends them. Bundled into the Worker, so it imports nothing of the tests.
 
 import * as shipped from "../../src/entry.mjs";
 
 let broken = "";
+
+const isBroken = (object, args) =>
+  broken.startsWith("object:")
+    ? broken === `object:${object}`
+    : broken && args.some((part) => `${part}`.includes(broken));
 
 const breaking = (Class) =>
   class extends Class {
@@ -13,7 +18,7 @@ const breaking = (Class) =>
       const exec = sql.exec;
       // In place: the runtime accepts only the state object it made itself.
       sql.exec = (...args) => {
-        if (broken && args.some((part) => `${part}`.includes(broken))) throw new Error("the disk is full");
+        if (isBroken(ctx.id.name, args)) throw new Error("the disk is full");
         return exec.apply(sql, args);
       };
       super(ctx, env);

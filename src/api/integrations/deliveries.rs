@@ -119,19 +119,10 @@ pub async fn reset(call: &Call<'_>, id: &str, deleted: bool) -> Result<()> {
 
 fn job(call: &Call<'_>, integration: &str, task: Task, device: Option<String>) -> Job {
     let id: String = unique().chars().take(24).collect();
-    Job {
-        id: format!("job_{id}"),
-        integration: integration.to_owned(),
-        task,
-        started_at: call.platform.now,
-        // What this isolate has just read or written, devices are to know too.
-        version: isolate::known_snapshot().map_or(0, |snapshot| snapshot.version),
-        device,
-        after_device: String::new(),
-        after_seq: 0,
-        queued: 0,
-        ended_at: None,
-    }
+    let job = Job::new(format!("job_{id}"), integration.to_owned(), task, call.platform.now);
+    // What this isolate has just read or written, devices are to know too.
+    let version = isolate::known_snapshot().map_or(0, |snapshot| snapshot.version);
+    Job { version, device, ..job }
 }
 
 /// A job for one device runs in its shard alone, any other in all of them.
@@ -179,6 +170,7 @@ pub async fn replays(call: &Call<'_>, id: &str) -> Result<Answer> {
         started_at: String,
         ended_at: Option<String>,
         queued: u64,
+        passed_over: u64,
     }
     let mut jobs: BTreeMap<String, Job> = BTreeMap::new();
     for shard in shards(call).await? {
@@ -188,6 +180,7 @@ pub async fn replays(call: &Call<'_>, id: &str) -> Result<Answer> {
                 continue;
             };
             known.queued += job.queued;
+            known.passed_over += job.passed_over;
             known.ended_at = known.ended_at.zip(job.ended_at).map(|(a, b): (Time, Time)| a.max(b));
         }
     }
@@ -213,6 +206,7 @@ pub async fn replays(call: &Call<'_>, id: &str) -> Result<Answer> {
                 started_at: job.started_at.to_string(),
                 ended_at: job.ended_at.map(|at| at.to_string()),
                 queued: job.queued,
+                passed_over: job.passed_over,
             };
             serde_json::to_string(&shown).unwrap_or_default()
         })
