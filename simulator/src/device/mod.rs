@@ -38,6 +38,8 @@ pub struct Habits {
     pub malformed: f64,
     /// Of turns in which a device reports although nothing has changed.
     pub reports: f64,
+    /// Of events held back, to be sent behind those of a later turn.
+    pub late: f64,
 }
 
 /// One thing to publish.
@@ -116,6 +118,8 @@ pub struct Device {
     news: bool,
     /// To be sent again in the next turn.
     again: Option<Publish>,
+    /// Held back.
+    late: Vec<Publish>,
 }
 
 impl Device {
@@ -133,11 +137,13 @@ impl Device {
             acks: Vec::new(),
             news: true,
             again: None,
+            late: Vec::new(),
         }
     }
 
     /// What the device publishes in this turn.
     pub fn turn(&mut self, now: Time) -> Vec<Publish> {
+        let held = std::mem::take(&mut self.late);
         let mut publishes: Vec<Publish> = self.again.take().into_iter().collect();
         // After a start it reports before it says anything else: only a report tells the server what it has lost.
         let bursts = self.twin.is_told() && self.chance.hits(self.habits.bursts);
@@ -151,8 +157,13 @@ impl Device {
             {
                 self.again = Some(Publish { again: true, twice: false, ..publish.clone() });
             }
-            publishes.push(publish);
+            if self.chance.hits(self.habits.late) {
+                self.late.push(publish);
+            } else {
+                publishes.push(publish);
+            }
         }
+        publishes.extend(held);
         publishes
     }
 

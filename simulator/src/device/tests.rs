@@ -3,7 +3,8 @@
 use super::*;
 use serde_json::json;
 
-const CALM: Habits = Habits { bursts: 0.0, retransmits: 0.0, duplicates: 0.0, malformed: 0.0, reports: 0.0 };
+const CALM: Habits =
+    Habits { bursts: 0.0, retransmits: 0.0, duplicates: 0.0, malformed: 0.0, reports: 0.0, late: 0.0 };
 
 fn now() -> Time {
     Time::from_millis(1_700_000_000_000)
@@ -132,8 +133,24 @@ fn a_retransmit_is_the_same_event() {
 }
 
 #[test]
+fn what_is_held_back_goes_out_once_behind_the_next_turns() {
+    let mut device = settled();
+    device.habits.late = 0.5;
+    let turns: Vec<Vec<Publish>> =
+        (0..200).map(|second| device.turn(now().plus_millis(second * 1_000))).collect();
+    let sent: Vec<i64> = turns.iter().flatten().map(|publish| publish.published_at.millis()).collect();
+    let mut in_order = sent.clone();
+    in_order.sort_unstable();
+    assert_ne!(sent, in_order);
+    in_order.dedup();
+    assert_eq!(sent.len(), in_order.len(), "none goes out twice");
+    assert!(sent.len() + device.late.len() == 200, "none is forgotten");
+}
+
+#[test]
 fn habits_and_seed_decide_everything() {
-    let habits = Habits { bursts: 0.1, retransmits: 0.1, duplicates: 0.1, malformed: 0.1, reports: 0.1 };
+    let habits =
+        Habits { bursts: 0.1, retransmits: 0.1, duplicates: 0.1, malformed: 0.1, reports: 0.1, late: 0.1 };
     let life = |seed| {
         let mut device = Device::new(id(0, 3), Chance::new(seed, 3), "t".into(), habits);
         device.news = false;

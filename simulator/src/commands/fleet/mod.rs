@@ -17,6 +17,7 @@ use crate::target::Target;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use life::{World, live};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -65,6 +66,9 @@ pub struct Arguments {
     /// Share of reply parts that do not arrive
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
     lose: f64,
+    /// Share of events held back, and sent behind those of the next turn
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
+    late: f64,
     /// The devices are in this product
     #[arg(long, value_name = "ID")]
     product: Option<String>,
@@ -84,6 +88,9 @@ pub struct Arguments {
     /// At the end, read every device's history, and count what was acknowledged and is not there
     #[arg(long, requires = "read_token")]
     verify: bool,
+    /// At the end, write the ids of the events that were answered 2xx, by device, as JSON
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// A token for reading
     #[arg(long, env = "FIELDHOOK_READ_TOKEN", hide_env_values = true)]
     read_token: Option<String>,
@@ -179,9 +186,13 @@ impl Arguments {
         base: &Target,
         interrupt: &mut Interrupt,
     ) -> Result<ExitCode, Stop> {
+        let acknowledged = world.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(path) = &self.record {
+            let record = serde_json::to_string(&acknowledged).map_err(|error| error.to_string())?;
+            std::fs::write(path, record).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
         let verified = match &self.read_token {
             Some(token) if self.verify => {
-                let acknowledged = world.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 tokio::select! {
                     verified = verify::verify(&world.sender.client, base, token, &acknowledged) => Some(verified),
                     () = interrupt.asked() => Some(Err("the log was not read to its end".into())),
@@ -210,6 +221,7 @@ impl Arguments {
             duplicates: self.duplicates,
             malformed: self.malformed,
             reports: self.reports,
+            late: self.late,
         }
     }
 }
