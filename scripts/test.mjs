@@ -15,6 +15,8 @@ import { workerOptions } from "./lib/worker-config.mjs";
 
 /** Each file has a workerd of its own: two at a time suit two cores, and timing tests need air. */
 const FILES_AT_ONCE = "2";
+/** Where the end-to-end files are; those that hurt the Worker on purpose apart. */
+const FOLDERS = ["tests", "tests/faults"];
 /** How the files begin that need what `ensureClients` installs. */
 const CLIENTS_TESTS = "particle-clients";
 const SLOWEST_TEST_MS = "180000";
@@ -56,9 +58,14 @@ async function testWasm(toolchain) {
 async function testEndToEnd(toolchain, names) {
   const wanted = (file) =>
     file.endsWith(".test.mjs") && (!names.length || names.some((name) => file.includes(name)));
-  const files = readdirSync(inRoot("tests")).filter(wanted).sort();
+  const files = FOLDERS.flatMap((folder) =>
+    readdirSync(inRoot(folder))
+      .filter(wanted)
+      .sort()
+      .map((file) => `${folder}/${file}`),
+  );
   if (names.length && !files.length) {
-    say(`No file in tests/ has ${names.join(" or ")} in its name`);
+    say(`No file in ${FOLDERS.join(" or ")} has ${names.join(" or ")} in its name`);
     return { passed: 0, failed: 1 };
   }
   try {
@@ -66,15 +73,14 @@ async function testEndToEnd(toolchain, names) {
     await buildWorker(toolchain, "inject");
     await buildSimulator(toolchain);
     await workerOptions();
-    if (files.some((file) => file.startsWith(CLIENTS_TESTS))) await ensureClients();
+    if (files.some((file) => file.startsWith(`tests/${CLIENTS_TESTS}`))) await ensureClients();
   } catch (error) {
     say(error.message);
     return { passed: 0, failed: 1 };
   }
   const flags = ["--test", "--test-reporter=spec", "--test-force-exit"];
   const limits = [`--test-concurrency=${FILES_AT_ONCE}`, `--test-timeout=${SLOWEST_TEST_MS}`];
-  const paths = files.map((file) => `tests/${file}`);
-  return runner("end to end", bin("node"), [...flags, ...limits, ...paths], process.env, nodeCounts);
+  return runner("end to end", bin("node"), [...flags, ...limits, ...files], process.env, nodeCounts);
 }
 
 /** Runs one test runner, its output shown, and counts what it ran. */
