@@ -113,7 +113,9 @@ export class Device extends DurableObject {
     return this.#rust.forget();
   }
 
-  alarm() {
+  async alarm() {
+    await this.#rust.alarmComes();
+    this.expire();
     return this.#rust.alarm();
   }
 }

@@ -3,6 +3,9 @@
 
 use fieldhook_core::problem::{Code, Problem, Result};
 use std::cell::Cell;
+use wasm_bindgen::prelude::*;
+use worker::js_sys::{self, Array};
+use worker::worker_sys::types::{SqlStorage as RawStorage, SqlStorageCursor as RawCursor};
 use worker::{SqlStorage, SqlStorageValue, console_error};
 
 /// A value bound to a `?`.
@@ -43,18 +46,69 @@ pub fn run(sql: &SqlStorage, statement: &str, values: Vec<Value>) -> Result<usiz
 }
 
 /// The rows of a query, one by one.
-pub fn rows(
-    sql: &SqlStorage,
-    query: &str,
-    values: Vec<Value>,
-) -> Result<impl Iterator<Item = Result<Columns>>> {
-    let cursor = sql.exec(query, values).map_err(|error| failed(&error))?;
-    Ok(cursor.raw().map(|row| row.map(|row| Columns(row.into_iter())).map_err(|error| failed(&error))))
+pub fn rows(sql: &SqlStorage, query: &str, values: Vec<Value>) -> Result<Rows> {
+    let storage: &RawStorage = sql.as_ref().unchecked_ref();
+    let values: Array = values.into_iter().map(JsValue::from).collect();
+    let cursor = storage.exec(query, values).map_err(|error| failed(&error.into()))?;
+    let rows = cursor.raw();
+    Ok(Rows { cursor, rows, ended: false })
 }
 
-/// The first row. Never `one()`: it throws where there is none, and that loses the instance.
+/// Rows that are read as they are asked for. A query that is left before its last row is ended: while one is open,
+/// SQLite drops no table (`SQLITE_LOCKED`), and that it would end with JavaScript's next garbage collection is too late.
+pub struct Rows {
+    cursor: RawCursor,
+    rows: js_sys::Iterator,
+    ended: bool,
+}
+
+#[wasm_bindgen]
+extern "C" {
+    type EndableCursor;
+    /// Throws where there are more rows, and ends the query.
+    #[wasm_bindgen(method, catch)]
+    fn one(this: &EndableCursor) -> std::result::Result<JsValue, JsValue>;
+}
+
+impl Rows {
+    fn read(&mut self) -> std::result::Result<Option<Columns>, worker::Error> {
+        let next = self.rows.next()?;
+        if next.done() {
+            self.ended = true;
+            return Ok(None);
+        }
+        let row = Array::from(&next.value());
+        let values: Vec<Value> =
+            row.iter().map(SqlStorageValue::try_from).collect::<std::result::Result<_, _>>()?;
+        Ok(Some(Columns(values.into_iter())))
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Columns>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().map_err(|error| failed(&error)).transpose()
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        if !self.ended {
+            let _ = self.cursor.unchecked_ref::<EndableCursor>().one();
+        }
+    }
+}
+
+/// The first row of a query that has no second one (`LIMIT 1`): it ends with it.
+///
+/// Never the cursor's own `one()`: it throws where there is none, and as `worker` binds it that loses the instance.
 pub fn first(sql: &SqlStorage, query: &str, values: Vec<Value>) -> Result<Option<Columns>> {
-    rows(sql, query, values)?.next().transpose()
+    let mut rows = rows(sql, query, values)?;
+    let first = rows.next().transpose();
+    // As far as is known, so that nothing is asked of it once more: the platform reads one row ahead.
+    rows.ended = true;
+    first
 }
 
 /// The log gets SQLite's words, the caller does not.

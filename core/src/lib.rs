@@ -28,6 +28,7 @@ pub mod integration;
 pub mod json;
 pub mod log;
 pub mod notice;
+pub mod parts;
 pub mod problem;
 pub mod products;
 pub mod proof;

@@ -40,7 +40,8 @@ pub(super) fn page(device: &Inner, query: &str) -> Result<String> {
 
 /// The statement and its values. What retention has not yet removed is not shown either.
 fn select(query: &Query, expired: Time) -> (String, Vec<Value>) {
-    let mut statement = "SELECT seq, received, event, data, details FROM log WHERE received >= ?".to_owned();
+    let mut statement =
+        "SELECT seq, received, event, data, details FROM events WHERE received >= ?".to_owned();
     let from = query.from.map_or(expired, |from| from.max(expired));
     let mut values = vec![Value::Integer(from.millis())];
     let mut and = |condition: &str, value: Value| {

@@ -17,9 +17,10 @@ use fieldhook_core::clock::Time;
 use fieldhook_core::dialogue::{Dialogue, Said, Turn};
 use fieldhook_core::fleet::append::Sent;
 use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, Outcome, Row};
+use fieldhook_core::parts::{PARTS, Parts};
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
 use fieldhook_core::respond::{PENDING, is_under_way};
-use fieldhook_core::retention::{is_armed_by, is_due};
+use fieldhook_core::retention::{confirm_after, is_armed_by, is_due};
 use fieldhook_core::settings::Settings;
 use serde_json::value::RawValue;
 use std::cell::{Cell, RefCell};
@@ -58,6 +59,8 @@ struct Inner {
 struct Loaded {
     next_seq: u64,
     last_heard: Option<Time>,
+    /// Which tables the log lies in, and which is written into.
+    parts: Parts,
     device: DeviceState,
     dialogue: Dialogue,
     /// The dialogue has changed since it was written.
@@ -130,7 +133,8 @@ impl Device {
         to_wire(&dialogue::commands(&self.inner, device, operation, body))
     }
 
-    /// Removes what has been kept long enough; for a device that has been silent so long that it has no alarm.
+    /// Removes what has been kept long enough: by the device's alarm, and for one that has been silent so long that it
+    /// has none. `entry.mjs` runs it as one transaction.
     pub fn expire(&self) -> std::result::Result<(), JsError> {
         self.inner.expire().map_err(|problem| JsError::new(&problem.detail))
     }
@@ -151,7 +155,15 @@ impl Device {
         to_wire(&AssertUnwindSafe(self.inner.clone().forget()).await)
     }
 
-    /// Makes sure that the shard has everything, and removes what has been kept long enough.
+    /// Before [`Device::expire`] by the alarm: what is removed undelivered is counted, for which it must be known what
+    /// there is to deliver to.
+    #[wasm_bindgen(js_name = alarmComes)]
+    pub async fn alarm_comes(&self) {
+        self.inner.alarm_at.set(None);
+        let _ = AssertUnwindSafe(isolate::snapshot_of(&self.inner.env, 0)).await;
+    }
+
+    /// Makes sure that the shard has everything, and that deliveries go on.
     pub async fn alarm(&self) -> std::result::Result<(), JsError> {
         AssertUnwindSafe(self.inner.clone().alarm()).await.map_err(|problem| JsError::new(&problem.detail))
     }
@@ -165,8 +177,11 @@ impl Inner {
     fn accept(self: &Rc<Self>, message: &str) -> Result<String> {
         let accept: Accept = serde_json::from_str(message)
             .map_err(|_| Problem::new(Code::Internal, "the events cannot be read"))?;
+        let was_awake = self.loaded.borrow().is_some();
         let mut loaded = self.open()?;
         let (before, first_seq) = (loaded.device.clone(), loaded.next_seq);
+        let settings = self.settings()?;
+        loaded.parts.turn(accept.at, settings.retention);
         let mut outcomes = Vec::with_capacity(accept.entries.len());
         for entry in &accept.entries {
             outcomes.push(self.commit(&mut loaded, &accept, entry)?);
@@ -174,10 +189,9 @@ impl Inner {
         let entries = accept.entries.iter().zip(&outcomes);
         let new = entries.filter(|(_, outcome)| matches!(outcome, Outcome::New { .. }));
         let new: Vec<&str> = new.map(|(entry, _)| entry.event.as_str()).collect();
-        let settings = self.settings()?;
         if !new.is_empty() {
             self.settle(&mut loaded.device, accept.at)?;
-            self.arm(accept.at)?;
+            self.arm_by(accept.at.plus_millis(confirm_after(was_awake)))?;
             // Looked at every few events: a bound of megabytes is not missed by a few rows.
             if is_due(first_seq, loaded.next_seq) {
                 retention::by_size(self, &mut loaded, settings.max_log)?;
@@ -246,8 +260,9 @@ impl Inner {
             details.as_str().into(),
             turn.kept().into(),
         ];
-        if sqlite::run(&self.sql, schema::INSERT, values)? > 0 {
+        if sqlite::run(&self.sql, schema::insert(loaded.parts.current()), values)? > 0 {
             loaded.next_seq = seq + 1;
+            loaded.parts.wrote(seq, accept.at);
             loaded.last_heard = Some(accept.at);
             loaded.device = loaded.device.after(&accept.device, accept.at, entry);
             let said = loaded.after(turn);
@@ -304,9 +319,15 @@ impl Inner {
         if !self.schema.exists(&self.sql)? {
             return Ok(());
         }
-        let answers = sqlite::run(&self.sql, schema::ANSWERED, vec![reply.into(), key.into()])? > 0;
-        if answers && too_large {
-            sqlite::run(&self.sql, schema::TOO_LARGE, vec![key.into()])?;
+        for part in 0..PARTS {
+            let answered = retention::of_part(schema::ANSWERED, part);
+            if sqlite::run(&self.sql, &answered, vec![reply.into(), key.into()])? == 0 {
+                continue;
+            }
+            if too_large {
+                sqlite::run(&self.sql, &retention::of_part(schema::TOO_LARGE, part), vec![key.into()])?;
+            }
+            break;
         }
         Ok(())
     }
@@ -325,8 +346,9 @@ impl Inner {
             _ => Some(Time::from_millis(received)),
         };
         let dialogue = dialogue::read(&columns.text(), &columns.text())?;
+        let parts = Parts::new(retention::firsts(&mut columns));
         let next_seq = seq.max(device.pruned_to) + 1;
-        Ok(Loaded { next_seq, last_heard, device, dialogue, spoke: false, fresh: Vec::new() })
+        Ok(Loaded { next_seq, last_heard, parts, device, dialogue, spoke: false, fresh: Vec::new() })
     }
 
     fn newest(&self) -> Result<Option<Row>> {
@@ -395,21 +417,12 @@ impl Inner {
         let kept_since = isolate::now().plus_millis(-self.settings()?.retention);
         let newest = self.newest()?.filter(|row| row.received_at >= kept_since);
         let newest = newest.map(Row::view).transpose()?;
-        let oldest = sqlite::first(&self.sql, schema::OLDEST, Vec::new())?;
-        loaded.device.show(
-            isolate::now(),
-            loaded.last_heard,
-            newest,
-            oldest.map(|mut columns| columns.unsigned()),
-            loaded.next_seq.saturating_sub(1),
-        )
+        let (oldest, next) = (series::first_since(self, kept_since, loaded.next_seq)?, loaded.next_seq);
+        let oldest = (oldest < next).then_some(oldest);
+        loaded.device.show(isolate::now(), loaded.last_heard, newest, oldest, next.saturating_sub(1))
     }
 
     async fn alarm(self: Rc<Self>) -> Result<()> {
-        self.alarm_at.set(None);
-        // What is removed undelivered is counted, for which it must be known what there is to deliver to.
-        let _ = isolate::snapshot_of(&self.env, 0).await;
-        self.expire()?;
         if !self.make_sure().await {
             self.set_alarm(Inner::make_sure_at(isolate::now()))?;
         }

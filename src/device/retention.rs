@@ -1,46 +1,103 @@
-//! What a log does not keep: by age when the alarm comes, by size when an event does.
+//! What a log does not keep: by age when the alarm comes, by size when an event does. It goes a part at a time.
 
 use super::delivery::LOOK_AGAIN;
 use super::{Inner, Loaded, schema};
 use crate::isolate;
-use crate::sqlite::{self, Value, integer};
+use crate::sqlite::{self, Columns, Value, integer};
 use fieldhook_core::clock::Time;
-use fieldhook_core::problem::Result;
-use fieldhook_core::retention::rows_to_drop;
+use fieldhook_core::parts::{First, PARTS, Surplus};
+use fieldhook_core::problem::{Code, Problem, Result};
 
-/// Removes what is older than the retention.
+/// A statement of one part's table.
+pub(super) fn of_part(statement: &str, part: usize) -> String {
+    statement.replace("{}", schema::PART_TABLES.get(part).copied().unwrap_or("log"))
+}
+
+/// The oldest row of each part, from the columns of [`schema::FIRSTS`].
+pub(super) fn firsts(columns: &mut Columns) -> [Option<First>; PARTS] {
+    std::array::from_fn(|_| {
+        let (number, at) = (columns.unsigned(), Time::from_millis(columns.integer()));
+        (number > 0).then_some(First { number, at })
+    })
+}
+
+/// Empties the parts in which everything is older than the retention.
 pub(super) fn by_age(device: &Inner, loaded: &mut Loaded, now: Time, retention: i64) -> Result<()> {
-    let limit = Value::Integer(now.plus_millis(-retention).millis());
-    let stays = sqlite::first(&device.sql, schema::FIRST_SINCE, vec![limit])?;
-    let first_to_stay = stays.map_or(loaded.next_seq, |mut columns| columns.unsigned());
-    prune(device, loaded, first_to_stay.saturating_sub(1))
+    let limit = now.plus_millis(-retention);
+    while let Some(part) = loaded.parts.outlived(limit, loaded.last_heard) {
+        let young = of_part(schema::IS_YOUNG, part);
+        let young = sqlite::first(&device.sql, &young, vec![Value::Integer(limit.millis())])?;
+        if young.is_some() || !empty(device, loaded, part)? {
+            break;
+        }
+    }
+    Ok(())
 }
 
-/// Removes the oldest rows of a log that has outgrown its bound.
+/// Empties the oldest parts of a log that has outgrown its bound, and sees that they stay about as large as each other.
 pub(super) fn by_size(device: &Inner, loaded: &mut Loaded, max_bytes: u64) -> Result<()> {
-    let size = device.sql.database_size() as u64;
-    if size < max_bytes {
-        return Ok(());
+    let last = loaded.next_seq.saturating_sub(1);
+    for _ in 0..PARTS {
+        let size = device.sql.database_size() as u64;
+        let goes_on = match loaded.parts.surplus(size, max_bytes, last) {
+            Surplus::Nothing => false,
+            Surplus::Part(part) => empty(device, loaded, part)?,
+            Surplus::Rows(last) => {
+                remove(device, loaded, last)?;
+                false
+            }
+        };
+        if !goes_on {
+            loaded.parts.turn_by_size(size, max_bytes, last);
+            break;
+        }
     }
-    let Some(mut oldest) = sqlite::first(&device.sql, schema::OLDEST, Vec::new())? else { return Ok(()) };
-    let oldest = oldest.unsigned();
-    // Sequence numbers have no gaps: counting is subtracting.
-    match rows_to_drop(size, max_bytes, loaded.next_seq.saturating_sub(oldest)) {
-        Some(rows) => prune(device, loaded, oldest + rows - 1),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
-/// Removes everything up to a sequence number, and remembers that there was something; [`Inner::keep`] writes it.
-fn prune(device: &Inner, loaded: &mut Loaded, last: u64) -> Result<()> {
+/// Empties a part, the oldest; answers whether it did.
+fn empty(device: &Inner, loaded: &mut Loaded, part: usize) -> Result<bool> {
+    let newest = sqlite::first(&device.sql, &of_part(schema::NEWEST_OF, part), Vec::new())?;
+    if let Some(mut newest) = newest {
+        let (last, received) = (newest.unsigned(), Time::from_millis(newest.integer()));
+        if !passes(device, loaded, last, received)? {
+            return Ok(false);
+        }
+        if sqlite::run(&device.sql, schema::emptied(part), Vec::new()).is_err() {
+            // A table that somebody still reads cannot be dropped.
+            sqlite::run(&device.sql, &of_part(schema::EMPTY_SLOWLY, part), Vec::new())?;
+        }
+    }
+    loaded.parts.emptied(part);
+    Ok(true)
+}
+
+/// Removes rows up to a sequence number.
+fn remove(device: &Inner, loaded: &mut Loaded, last: u64) -> Result<()> {
     let received = sqlite::first(&device.sql, schema::RECEIVED, vec![integer(last)])?;
     let Some(mut received) = received else { return Ok(()) };
+    if !passes(device, loaded, last, Time::from_millis(received.integer()))? {
+        return Ok(());
+    }
+    for part in 0..PARTS {
+        sqlite::run(&device.sql, &of_part(schema::PRUNE, part), vec![integer(last)])?;
+    }
+    let missing = || Problem::new(Code::Internal, "the log's parts cannot be read");
+    let mut columns = sqlite::first(&device.sql, schema::FIRSTS, Vec::new())?.ok_or_else(missing)?;
+    loaded.parts.reread(firsts(&mut columns));
+    Ok(())
+}
+
+/// Takes in that everything up to a sequence number goes, and counts what was not delivered; [`Inner::keep`] writes it.
+/// Answers whether it may go now.
+fn passes(device: &Inner, loaded: &mut Loaded, last: u64, received: Time) -> Result<bool> {
     if isolate::known_snapshot().is_none() {
         // The alarm finds out first who has not been given these events yet.
-        return device.arm_by(isolate::now().plus_millis(LOOK_AGAIN));
+        device.arm_by(isolate::now().plus_millis(LOOK_AGAIN))?;
+        return Ok(false);
     }
     device.expire_lanes(&loaded.device.device, loaded.device.pruned_to, last)?;
     loaded.device.pruned_to = last;
-    loaded.device.pruned_last_heard = Some(Time::from_millis(received.integer()));
-    sqlite::run(&device.sql, schema::PRUNE, vec![integer(last)]).map(drop)
+    loaded.device.pruned_last_heard = Some(received);
+    Ok(true)
 }

@@ -60,7 +60,8 @@ fn select(plan: &Plan, from: Time, start: u64, end: u64) -> (String, Vec<Value>)
     (statement, values)
 }
 
-fn first_since(device: &Inner, time: Time, next_seq: u64) -> Result<u64> {
+/// The first row that came no earlier than this, `next_seq` if there is none.
+pub(super) fn first_since(device: &Inner, time: Time, next_seq: u64) -> Result<u64> {
     let oldest = sqlite::first(&device.sql, schema::OLDEST, Vec::new())?;
     let Some(oldest) = oldest.map(|mut columns| columns.unsigned()) else { return Ok(next_seq) };
     first_not(oldest, next_seq, |seq| Ok(received(device, seq)?.is_none_or(|at| at < time)))

@@ -64,6 +64,8 @@ impl Inner {
         limit: u64,
     ) -> Result<(Vec<u64>, Option<u64>)> {
         let prefixes = listed.filter.prefixes_json();
+        // What is not shown any more is not delivered again either.
+        let from = from.max(isolate::now().plus_millis(-self.settings()?.retention));
         let (from, to) = (Value::Integer(from.millis()), Value::Integer(to.millis()));
         let mut seqs = Vec::new();
         for columns in
