@@ -172,11 +172,11 @@ impl Shard {
         Ok((text, is_live))
     }
 
-    /// The positions of the newest event and of the newest that was removed. Of a shard that was never written to,
-    /// both are 0.
+    /// The positions of the newest event and of the newest that is not shown any more. Of a shard that was never written
+    /// to, both are 0.
     fn ends(&self) -> Result<(u64, u64)> {
-        let Some(loaded) = self.known()? else { return Ok((0, 0)) };
-        let ends = (loaded.head, loaded.marks.pruned_to);
+        let Some(mut loaded) = self.known()? else { return Ok((0, 0)) };
+        let ends = (loaded.head, self.passed(&mut loaded)?);
         self.keep(loaded);
         Ok(ends)
     }
@@ -220,15 +220,15 @@ fn select(wanted: &Wanted, from: u64, end: u64, descending: bool) -> (String, Ve
         let reach = from.saturating_sub(window).max(end);
         values.push(integer(reach));
         // The row that holds a position is the first that ends at or behind it.
-        let query = "SELECT pos, at, body FROM log WHERE \
-            pos <= (SELECT pos FROM log WHERE pos >= ? ORDER BY pos LIMIT 1) AND pos > ?";
+        let query = "SELECT pos, at, body FROM runs WHERE \
+            pos <= (SELECT pos FROM runs WHERE pos >= ? ORDER BY pos LIMIT 1) AND pos > ?";
         (query.to_owned(), reach)
     } else {
         let reach = from.saturating_add(window).min(end);
         values.push(integer(reach));
         // The row behind the window may begin in it; what of it lies in there is read.
-        let query = "SELECT pos, at, body FROM log WHERE pos > ? AND \
-            pos <= coalesce((SELECT pos FROM log WHERE pos >= ? ORDER BY pos LIMIT 1), 0)";
+        let query = "SELECT pos, at, body FROM runs WHERE pos > ? AND \
+            pos <= coalesce((SELECT pos FROM runs WHERE pos >= ? ORDER BY pos LIMIT 1), 0)";
         (query.to_owned(), reach)
     };
     if let Some(device) = &wanted.filter.device {

@@ -6,7 +6,7 @@ use crate::isolate;
 use crate::sqlite::{self, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::fleet::append::Sent;
-use fieldhook_core::fleet::index::{Entry, Filter, Page};
+use fieldhook_core::fleet::index::{Behind, Entry, Filter, Page};
 use fieldhook_core::fleet::stats::{Counts, Days, day_of};
 use fieldhook_core::problem::{Code, Problem, Result};
 use serde_json::value::RawValue;
@@ -27,8 +27,10 @@ impl Shard {
         let behind = vec![integer(loaded.marks.indexed_to)];
         for columns in sqlite::rows(&self.sql, schema::BEHIND, behind)? {
             let mut columns = columns?;
-            let (device, born) = (columns.text(), Time::from_millis(columns.integer()));
-            let run: Vec<Sent> = serde_json::from_str(&columns.text()).map_err(|_| damaged())?;
+            let _position = columns.unsigned();
+            let (device, born, body) = (columns.text(), Time::from_millis(columns.integer()), columns.text());
+            let run: Vec<Sent> = serde_json::from_str(&body).map_err(|_| damaged())?;
+            loaded.behind.reread(run.len() as u64, body.len());
             let entry = self.entry(loaded, &device)?.filter(|entry| entry.born == born);
             for sent in &run {
                 loaded.days.entry(day_of(sent.received_at)).or_default().events += 1;
@@ -54,7 +56,7 @@ impl Shard {
         }
         loaded.pending.clear();
         loaded.days.clear();
-        loaded.behind_since = None;
+        loaded.behind = Behind::default();
         loaded.marks.indexed_to = loaded.head;
         self.write_marks(&loaded.marks)
     }

@@ -19,8 +19,8 @@ const NEXT_PARKED: &str = "SELECT device FROM parked WHERE integration = ? AND d
 const PARKED_OF: &str = "SELECT seq FROM parked WHERE integration = ? AND device = ? AND seq > ? AND at <= ? \
     ORDER BY seq LIMIT ?";
 /// Events of the log that an integration is for, from one time to another.
-const ESTIMATE: &str = "SELECT count(*) FROM log, json_each(log.body) AS sent WHERE log.at >= ? \
-    AND json_extract(sent.value, '$.received_at') BETWEEN ? AND ? AND (? = '' OR log.device = ?) \
+const ESTIMATE: &str = "SELECT count(*) FROM runs, json_each(runs.body) AS sent WHERE runs.at >= ? \
+    AND json_extract(sent.value, '$.received_at') BETWEEN ? AND ? AND (? = '' OR runs.device = ?) \
     AND EXISTS (SELECT 1 FROM json_each(?) AS prefix WHERE \
         substr(json_extract(sent.value, '$.event'), 1, length(prefix.value)) = prefix.value)";
 
@@ -62,6 +62,8 @@ impl Shard {
                 (query, vec![integration.into(), device.into(), device.into()])
             }
             Task::Range { from, to } => {
+                // What has aged out is not delivered again, though it may still be there.
+                let from = from.max(isolate::now().plus_millis(-isolate::settings(&self.env)?.retention));
                 let (from, to) = (Value::Integer(from.millis()), Value::Integer(to.millis()));
                 (ESTIMATE, vec![from.clone(), from, to, device.into(), device.into(), prefixes.into()])
             }

@@ -15,8 +15,9 @@ use crate::isolate;
 use crate::sqlite::{self, Schema, Value};
 use fieldhook_core::clock::Time;
 use fieldhook_core::fleet::append::{Append, Confirmed, Verdict, judge};
-use fieldhook_core::fleet::index::{BEHIND_FOR, BEHIND_MAX, Entry};
+use fieldhook_core::fleet::index::{Behind, Entry};
 use fieldhook_core::fleet::stats::{Counts, Days, day_of};
+use fieldhook_core::parts::Parts;
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
 use fieldhook_core::retention::{is_armed, is_due, look_again};
 use serde::{Deserialize, Serialize};
@@ -52,12 +53,17 @@ struct Loaded {
     head: u64,
     /// Time of the newest row; the log's time never goes back.
     at: Time,
+    /// Which tables the log lies in, and which is written into.
+    parts: Parts,
     marks: Marks,
+    /// Up to here the log has aged out, as far as has been looked.
+    passed: u64,
     /// What the index will say once it is written, where that differs from what it says.
     pending: BTreeMap<String, Entry>,
     /// Events that are in the log and not yet in the days' counts.
     days: Days,
-    behind_since: Option<Time>,
+    /// What all of that was read from, or would be after a wake.
+    behind: Behind,
 }
 
 /// Positions in the log, stored: written when they change, which is seldom.
@@ -283,9 +289,7 @@ impl Shard {
 
     /// Writes the index where it is far behind, keeps the log's size, and sees that an alarm is set.
     fn look_after(&self, loaded: &mut Loaded, taken: u64, now: Time) -> Result<()> {
-        let since = *loaded.behind_since.get_or_insert(now);
-        let behind = loaded.head.saturating_sub(loaded.marks.indexed_to);
-        if behind >= BEHIND_MAX || (behind > 0 && since.distance(now) >= BEHIND_FOR) {
+        if loaded.behind.is_far(loaded.pending.len() as u64) {
             self.write_index(loaded)?;
         }
         if is_due(loaded.head.saturating_sub(taken), loaded.head) {
@@ -329,8 +333,10 @@ impl Shard {
         };
         let (newest, at) = (columns.unsigned(), Time::from_millis(columns.integer()));
         let head = newest.max(marks.pruned_to);
-        let (pending, days) = (BTreeMap::new(), Days::new());
-        let mut loaded = Loaded { head, at, marks, pending, days, behind_since: None };
+        let parts = Parts::new(log::firsts(&mut columns));
+        let (passed, pending, days) = (marks.pruned_to, BTreeMap::new(), Days::new());
+        let behind = Behind::default();
+        let mut loaded = Loaded { head, at, parts, marks, passed, pending, days, behind };
         self.catch_up(&mut loaded)?;
         Ok(loaded)
     }
@@ -363,7 +369,7 @@ impl Shard {
     fn forget(&self, device: &str, born: Time) -> Result<String> {
         let known = self.leave(device, born)?;
         let Some(loaded) = self.known()? else { return Ok("0".to_owned()) };
-        self.remove_runs(device, born)?;
+        self.remove_runs(loaded.head, device, born)?;
         self.forget_attempts_of(device)?;
         self.keep(loaded);
         Ok(u8::from(known).to_string())

@@ -1,4 +1,27 @@
 //! The tables of a Fleet object. A migration, once released, never changes: append the next.
+//!
+//! The log lies in four tables, as that of a device does, and is read through the view `runs`: see `device/schema.rs`.
+
+use fieldhook_core::parts::PARTS;
+
+/// A table for a part of the log.
+macro_rules! part {
+    ($table:literal) => {
+        concat!(
+            "
+CREATE TABLE IF NOT EXISTS ",
+            $table,
+            " (
+    pos INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    device TEXT NOT NULL,
+    born INTEGER NOT NULL,
+    body TEXT NOT NULL
+);
+"
+        )
+    };
+}
 
 /// One row per append, its key the position of the row's last event: one billed row for any number of events.
 /// `body` is an array of [`fieldhook_core::fleet::append::Sent`] without what is for listeners only.
@@ -43,25 +66,69 @@ CREATE TABLE marks (
 ",
     super::hub::MIGRATION,
     super::attempts::MIGRATION,
+    concat!(
+        part!("log1"),
+        part!("log2"),
+        part!("log3"),
+        "
+CREATE VIEW IF NOT EXISTS runs AS
+    SELECT pos, at, device, born, body FROM log
+    UNION ALL SELECT pos, at, device, born, body FROM log1
+    UNION ALL SELECT pos, at, device, born, body FROM log2
+    UNION ALL SELECT pos, at, device, born, body FROM log3;
+",
+    ),
 ];
 
+/// The tables of the parts.
+pub const PART_TABLES: [&str; PARTS] = ["log", "log1", "log2", "log3"];
+
+/// A new table in the place of an old one: that costs two rows, however many go.
+macro_rules! emptied {
+    ($table:literal) => {
+        concat!("DROP TABLE ", $table, ";", part!($table))
+    };
+}
+
+pub fn emptied(part: usize) -> &'static str {
+    match part {
+        1 => emptied!("log1"),
+        2 => emptied!("log2"),
+        3 => emptied!("log3"),
+        _ => emptied!("log"),
+    }
+}
+
+/// The oldest row of each part.
+macro_rules! firsts {
+    () => {
+        "(SELECT pos FROM log ORDER BY pos LIMIT 1), (SELECT at FROM log ORDER BY pos LIMIT 1), \
+        (SELECT pos FROM log1 ORDER BY pos LIMIT 1), (SELECT at FROM log1 ORDER BY pos LIMIT 1), \
+        (SELECT pos FROM log2 ORDER BY pos LIMIT 1), (SELECT at FROM log2 ORDER BY pos LIMIT 1), \
+        (SELECT pos FROM log3 ORDER BY pos LIMIT 1), (SELECT at FROM log3 ORDER BY pos LIMIT 1)"
+    };
+}
+pub const FIRSTS: &str = concat!("SELECT ", firsts!());
 /// All that a shard needs to know when it wakes, in one statement.
-pub const WAKE: &str = "SELECT coalesce((SELECT json FROM marks WHERE id = 1), ''), \
-    coalesce((SELECT pos FROM log ORDER BY pos DESC LIMIT 1), 0), \
-    coalesce((SELECT at FROM log ORDER BY pos DESC LIMIT 1), 0)";
+pub const WAKE: &str = concat!(
+    "SELECT coalesce(marks.json, ''), newest.pos, newest.at, ",
+    firsts!(),
+    " FROM (SELECT 1 AS id) AS one LEFT JOIN marks ON marks.id = one.id \
+    LEFT JOIN (SELECT pos, at FROM runs ORDER BY pos DESC LIMIT 1) AS newest ON true"
+);
 pub const WRITE_MARKS: &str = "INSERT OR REPLACE INTO marks (id, json) VALUES (1, ?)";
 
-pub const INSERT: &str = "INSERT INTO log (pos, at, device, born, body) VALUES (?, ?, ?, ?, ?)";
-pub const BEHIND: &str = "SELECT device, born, body FROM log WHERE pos > ? ORDER BY pos";
-/// The newest position that goes, by the log's own time.
-pub const LAST_BEFORE: &str =
-    "SELECT coalesce((SELECT pos FROM log WHERE at < ? ORDER BY pos DESC LIMIT 1), 0)";
-pub const OLDEST: &str = "SELECT pos, at FROM log ORDER BY pos LIMIT 1";
-pub const PRUNE: &str = "DELETE FROM log WHERE pos <= ?";
+/// The part's table stands for `{}` here and below.
+pub const INSERT: &str = "INSERT INTO {} (pos, at, device, born, body) VALUES (?, ?, ?, ?, ?)";
+pub const BEHIND: &str = "SELECT pos, device, born, body FROM runs WHERE pos > ? ORDER BY pos";
+/// The row that holds a position, or the next where that is gone.
+pub const HOLDING: &str = "SELECT pos, at FROM runs WHERE pos >= ? ORDER BY pos LIMIT 1";
+pub const NEWEST_OF: &str = "SELECT pos FROM {} ORDER BY pos DESC LIMIT 1";
+pub const PRUNE: &str = "DELETE FROM {} WHERE pos <= ?";
+pub const EMPTY_SLOWLY: &str = "DELETE FROM {}";
 /// All but the newest row: that one says how far the log is, and is emptied instead.
-pub const REMOVE_RUNS: &str =
-    "DELETE FROM log WHERE device = ? AND born <= ? AND pos < (SELECT max(pos) FROM log)";
-pub const EMPTY_RUNS: &str = "UPDATE log SET body = '[]' WHERE device = ? AND born <= ?";
+pub const REMOVE_RUNS: &str = "DELETE FROM {} WHERE device = ? AND born <= ? AND pos < ?";
+pub const EMPTY_RUNS: &str = "UPDATE {} SET body = '[]' WHERE device = ? AND born <= ?";
 
 pub const ENTRY: &str = "SELECT entry FROM devices WHERE id = ?";
 pub const ENTRIES: &str = "SELECT entry FROM devices WHERE id > ? ORDER BY id";
@@ -81,6 +148,6 @@ pub const ADD_TO_DAY: &str = "INSERT INTO days (day, events, duplicates, refused
 pub const DAYS: &str = "SELECT day, events, duplicates, refused, errors FROM days WHERE day >= ?";
 pub const EXPIRE_DAYS: &str = "DELETE FROM days WHERE day < ?";
 
-pub const IS_ANYTHING: &str = "SELECT EXISTS (SELECT 1 FROM log) + EXISTS (SELECT 1 FROM devices WHERE swept = 0) \
+pub const IS_ANYTHING: &str = "SELECT EXISTS (SELECT 1 FROM runs) + EXISTS (SELECT 1 FROM devices WHERE swept = 0) \
     + EXISTS (SELECT 1 FROM quarantine) + EXISTS (SELECT 1 FROM days) + EXISTS (SELECT 1 FROM attempts) \
     + EXISTS (SELECT 1 FROM tallies) + EXISTS (SELECT 1 FROM jobs)";

@@ -8,11 +8,56 @@ use crate::problem::{Code, Problem, Result};
 use crate::request::Request;
 use serde::{Deserialize, Serialize};
 
-/// The index is written once it is behind the log by so many events: fewer billed rows for devices that
-/// speak often, and few rows to read again after a wake.
-pub const BEHIND_MAX: u64 = 1_000;
-/// Or once it has been behind for so long, milliseconds.
-pub const BEHIND_FOR: i64 = 300_000;
+/// So many events at least before the index is written, of a shard that is awake.
+const BEHIND_MIN: u64 = 1_000;
+/// And so many for each row of it that would be written: what an event adds to the bill is a share of a row.
+const EVENTS_PER_ENTRY: u64 = 20;
+/// But no more than a wake can read again in a second or so, bytes.
+const BYTES_MAX: usize = 32 * 1024 * 1024;
+/// A shard that sleeps between appends reads all of it at each wake. Where that came to so many rows, it is written: a
+/// thousand rows read cost what one written does (PLATFORM.md).
+const REREAD_MAX: u64 = 100;
+
+/// How far the index is behind the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Behind {
+    events: u64,
+    bytes: usize,
+    reread: u64,
+}
+
+impl Behind {
+    /// A row was appended.
+    pub fn wrote(&mut self, events: u64, bytes: usize) {
+        self.events += events;
+        self.bytes += bytes;
+    }
+
+    /// A row was read again after a wake.
+    pub fn reread(&mut self, events: u64, bytes: usize) {
+        self.wrote(events, bytes);
+        self.reread += 1;
+    }
+
+    /// Whether the index is to be written; `pending` is how many rows that comes to.
+    ///
+    /// ```
+    /// use fieldhook_core::fleet::index::Behind;
+    /// let mut behind = Behind::default();
+    /// behind.wrote(1_000, 300_000);
+    /// assert!(behind.is_far(10) && !behind.is_far(1_000)); // a row for each event would double the bill
+    /// behind.wrote(19_000, 6_000_000);
+    /// assert!(behind.is_far(1_000));
+    /// let mut slept = Behind::default();
+    /// (0..100).for_each(|_| slept.reread(1, 300));
+    /// assert!(slept.is_far(1));
+    /// ```
+    pub fn is_far(&self, pending: u64) -> bool {
+        self.events >= BEHIND_MIN.max(EVENTS_PER_ENTRY * pending)
+            || self.bytes >= BYTES_MAX
+            || self.reread >= REREAD_MAX.max(pending)
+    }
+}
 
 /// What is known of one device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
