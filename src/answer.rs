@@ -73,7 +73,8 @@ impl Answer {
         Answer::refusal(problem, problem.to_particle_json())
     }
 
-    fn refusal(problem: &Problem, body: String) -> Self {
+    /// A problem in a body of its own, with the headers that go with its status.
+    pub fn refusal(problem: &Problem, body: String) -> Self {
         let answer = Answer::problem_json(problem.status(), body);
         let answer = match problem.retry_after() {
             Some(seconds) => answer.with("retry-after", &seconds.to_string()),

@@ -16,6 +16,7 @@ mod hook;
 #[cfg(feature = "inject")]
 mod inject;
 mod isolate;
+mod limits;
 mod registry;
 mod router;
 mod rpc;

@@ -17,6 +17,7 @@ thread_local! {
 /// Counts by what an answer's status says.
 pub fn answered(platform: &Platform, status: u16) {
     match status {
+        429 => add(platform, Counts { limited: 1, ..Counts::default() }),
         202 | 400..500 => add(platform, Counts { refused: 1, ..Counts::default() }),
         500.. => add(platform, Counts { errors: 1, ..Counts::default() }),
         _ => {}

@@ -240,7 +240,7 @@ describe("/v1/stats", () => {
       await until(async () => (await today()).duplicates > 0, { within: 15_000, what: "the edge's counts" });
       const { day, ...counts } = await today();
       assert.equal(day, new Date().toISOString().slice(0, 10));
-      assert.deepEqual(counts, { events: 30, duplicates: 2, refused: 2, errors: 0 });
+      assert.deepEqual(counts, { events: 30, duplicates: 2, refused: 2, limited: 0, errors: 0 });
       await worker.kill();
       await worker.restart();
       assert.equal((await today()).events, 30);

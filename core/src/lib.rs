@@ -33,6 +33,7 @@ pub mod problem;
 pub mod products;
 pub mod proof;
 pub mod quarantine;
+pub mod rate;
 pub mod registry;
 pub mod reply;
 pub mod request;

@@ -69,14 +69,25 @@ pub enum Outcome {
     New { seq: u64, reply: String, live: bool },
     /// Known already, under this sequence number.
     Duplicate { seq: u64, reply: String, live: bool },
+    /// Not kept: the device is over its rate for so many seconds.
+    Limited { wait: u32 },
 }
 
 impl Outcome {
+    /// Seconds that the device has to wait, where it was refused for its rate.
+    pub fn wait(&self) -> Option<u32> {
+        match self {
+            Outcome::Limited { wait } => Some(*wait),
+            Outcome::New { .. } | Outcome::Duplicate { .. } => None,
+        }
+    }
+
     /// The reply as [`crate::reply::Reply::to_stored`] writes it, and whether twin or commands are in it: such a one is
     /// never put in KV, since a repeat is told what is due by then.
     pub fn reply(&self) -> (&str, bool) {
         match self {
             Outcome::New { reply, live, .. } | Outcome::Duplicate { reply, live, .. } => (reply, *live),
+            Outcome::Limited { .. } => ("", false),
         }
     }
 }

@@ -54,6 +54,7 @@ pub enum Code {
     VersionConflict,
     QueueFull,
     CommandTooLarge,
+    RateLimited,
     TooManyStreams,
     UpgradeRequired,
     HopLimit,
@@ -105,6 +106,7 @@ impl Code {
         Code::VersionConflict,
         Code::QueueFull,
         Code::CommandTooLarge,
+        Code::RateLimited,
         Code::TooManyStreams,
         Code::UpgradeRequired,
         Code::HopLimit,
@@ -179,6 +181,7 @@ impl Code {
             Code::VersionConflict => ("version-conflict", 409, "The desired section has another version"),
             Code::QueueFull => ("queue-full", 409, "As many commands are waiting as can wait"),
             Code::CommandTooLarge => ("command-too-large", 413, "The command fits no reply"),
+            Code::RateLimited => ("rate-limited", 429, "More has come than may come in this time"),
             Code::TooManyStreams => {
                 ("too-many-streams", 429, "As many streams are open, or were opened, as one address may have")
             }

@@ -14,6 +14,10 @@ use std::cmp::Ordering;
 
 /// The newest entries that a shard keeps.
 pub const ENTRIES_MAX: usize = 1_000;
+/// How many of these may be there for their device's rate: a flood leaves room for what others send.
+pub const LIMITED_MAX: usize = 250;
+/// How many of one device's events over its rate are kept at once and in a minute, in one isolate.
+pub const LIMITED_PER_MINUTE: f64 = 50.0;
 /// How long an entry is kept, milliseconds: 30 days.
 pub const RETENTION: i64 = 30 * 86_400_000;
 /// The header fields that reading an event looks at. No other is kept: one of them could be a secret.
@@ -58,6 +62,11 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl Entry {
+    /// Whether nothing is wrong with it but that its device was over its rate.
+    pub fn is_limited(&self) -> bool {
+        self.code == Code::RateLimited.as_str()
+    }
+
     /// Keeps a refused request. `None` where there is no body to keep: it was over the limit.
     pub fn of_request(
         request: &Request,

@@ -8,6 +8,7 @@ use crate::problem::{Code, Problem, Result};
 use crate::proof::network::Network;
 use crate::proof::signature::Secret;
 use crate::proof::token::TokenHash;
+use crate::rate::Rate;
 use crate::reply::Framing;
 use crate::seal::Key;
 use crate::target::Rules;
@@ -35,6 +36,16 @@ pub const STREAM_OPENS: u32 = 100;
 pub const STREAM_MAX: u32 = 100;
 /// What `STREAM_OPENS` counts over, seconds.
 pub const STREAM_WINDOW: i64 = 300;
+
+/// Default of `DEVICE_RATE`: new events of one device in a second. A Device object is to bear one (DESIGN.md, "Limits").
+pub const DEVICE_RATE: f64 = 10.0;
+/// Default of `DEVICE_BURST`: new events of one device at once; the largest batch, and what comes beside it.
+pub const DEVICE_BURST: f64 = 600.0;
+/// Default of `KEY_RATE`: requests in a second with one credential, in each isolate. A fleet has one credential, and
+/// the largest that is reckoned with (DESIGN.md, "Limits") sends 1,667 events in a second.
+pub const KEY_RATE: f64 = 2_500.0;
+/// So many seconds of `KEY_RATE` may come at once.
+pub const KEY_BURST_SECONDS: f64 = 10.0;
 
 /// Default of `DELIVERY_TIMEOUT`, seconds.
 pub const DELIVERY_TIMEOUT: f64 = 20.0;
@@ -94,6 +105,10 @@ pub struct Settings {
     /// Bytes.
     pub max_log: u64,
     pub fleet_shards: u32,
+    /// Of each device.
+    pub device_rate: Option<Rate>,
+    /// Of each credential, in one isolate.
+    pub key_rate: Option<Rate>,
     pub stream_opens: u32,
     pub stream_max: u32,
     pub retry_schedule: Schedule,
@@ -133,6 +148,9 @@ impl Settings {
         let streams = |name, default| vars.number(name, f64::from(default), 1.0, 1e6);
         let (stream_opens, stream_max) =
             (streams("STREAM_OPENS", STREAM_OPENS)?, streams("STREAM_MAX", STREAM_MAX)?);
+        let device_rate = vars.number("DEVICE_RATE", DEVICE_RATE, 0.0, 1e6)?;
+        let device_burst = vars.number("DEVICE_BURST", DEVICE_BURST, 1.0, 1e6)?;
+        let key_rate = vars.number("KEY_RATE", KEY_RATE, 0.0, 1e6)?;
         Ok(Settings {
             ingest_tokens: vars.tokens("INGEST_TOKENS"),
             hmac_secrets: vars.list("HMAC_SECRETS", |text| {
@@ -162,6 +180,8 @@ impl Settings {
             retention: (retention * 86_400_000.0) as i64,
             max_log: (max_log * 1_048_576.0) as u64,
             fleet_shards: shards as u32,
+            device_rate: Rate::new(device_rate, device_burst),
+            key_rate: Rate::new(key_rate, key_rate * KEY_BURST_SECONDS),
             stream_opens: stream_opens as u32,
             stream_max: stream_max as u32,
             retry_schedule: match vars.text("RETRY_SCHEDULE") {
@@ -291,6 +311,14 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_of_nothing_is_no_limit() {
+        let off = read(&[("DEVICE_RATE", "0"), ("KEY_RATE", "0")]).unwrap();
+        assert_eq!((off.device_rate, off.key_rate), (None, None));
+        let on = read(&[]).unwrap();
+        assert_eq!((on.device_rate, on.key_rate), (Rate::new(10.0, 600.0), Rate::new(2_500.0, 25_000.0)));
+    }
+
+    #[test]
     fn several_tokens_are_active_at_once() {
         assert_eq!(read(&[("INGEST_TOKENS", " a , b,,c")]).unwrap().ingest_tokens.len(), 3);
     }
@@ -312,6 +340,9 @@ mod tests {
             ("DELIVERY_TIMEOUT", "61"),
             ("CIRCUIT_PROBE", "0.01"),
             ("REPLAY_RATE", "1001"),
+            ("DEVICE_RATE", "-1"),
+            ("DEVICE_BURST", "0.5"),
+            ("KEY_RATE", "NaN"),
             ("ENCRYPTION_KEYS", "no-key"),
             ("ENCRYPTION_KEYS", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg=="),
         ] {

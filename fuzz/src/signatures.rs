@@ -6,7 +6,7 @@ use super::{parts, text};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use fieldhook_core::proof::signature::{self, Secret, StandardHeaders, TOLERANCE_SECONDS, Verdict};
-use fieldhook_core::proof::{Signed, prove};
+use fieldhook_core::proof::{Proven, Signed, prove};
 use fieldhook_core::request::{Body, Headers, Request};
 use fieldhook_core::settings::Settings;
 use sha2::{Digest, Sha256};
@@ -49,7 +49,7 @@ pub fn check(data: &[u8]) {
     ]);
     let all = how.contains(&b'a');
     let request = Request::new("POST", "https://x.dev/hook", headers, Body::Bytes(body));
-    let Ok(credential) = prove(&settings(all), &[], &request, NOW) else {
+    let Ok(Proven { credential, .. }) = prove(&settings(all), &[], &request, NOW) else {
         // A good token alone is enough, whatever stands beside it.
         return assert!(all || authorization != format!("Bearer {TOKEN}"));
     };

@@ -13,6 +13,7 @@ mod twin;
 
 use crate::answer::Answer;
 use crate::isolate::Platform;
+use crate::limits;
 use crate::registry::Kind;
 use crate::router::not_found;
 use fieldhook_core::integration::Face;
@@ -34,14 +35,14 @@ impl<'a> Call<'a> {
     /// There is no call without a scope, so no route can forget to ask for one.
     fn open(platform: &'a Platform, request: &'a Request, scope: Scope) -> Result<Self> {
         let settings = platform.settings()?;
-        authorize(&settings, &request.headers, scope)?;
+        limits::count(platform, authorize(&settings, &request.headers, scope)?.key)?;
         Ok(Call { platform, request, settings })
     }
 
     /// A call that reads a stream: the one place where a token in the query counts.
     fn open_stream(platform: &'a Platform, request: &'a Request) -> Result<Self> {
         let settings = platform.settings()?;
-        authorize_stream(&settings, request)?;
+        limits::count(platform, authorize_stream(&settings, request)?.key)?;
         Ok(Call { platform, request, settings })
     }
 }

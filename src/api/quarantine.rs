@@ -159,9 +159,11 @@ async fn replay(call: &Call<'_>, position: Position) -> Result<Answer> {
     let event = match ingest::read(&arrival)? {
         Ingest::One(event) => *event,
         Ingest::Batch(items) => {
-            // Each item is committed now, or kept as an entry of its own.
+            // Each item is committed now, or kept as an entry of its own; or this one stays, for another time.
             let summary = batch::take_in(&ingress, &request, &credential, items).await?;
-            fleet.quarantine_remove(position.number).await?;
+            if summary.wait.is_none() {
+                fleet.quarantine_remove(position.number).await?;
+            }
             return Ok(batch::answer(&ingress, call.request, &summary));
         }
     };

@@ -19,6 +19,7 @@ use fieldhook_core::fleet::append::Sent;
 use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, Outcome, Row};
 use fieldhook_core::parts::{PARTS, Parts};
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
+use fieldhook_core::rate::Bucket;
 use fieldhook_core::respond::{PENDING, is_under_way};
 use fieldhook_core::retention::{confirm_after, is_armed_by, is_due};
 use fieldhook_core::settings::Settings;
@@ -51,6 +52,8 @@ struct Inner {
     delivery: delivery::Delivery,
     /// Events whose reply a service is being asked for, by key, and since when.
     asking: RefCell<BTreeMap<String, Time>>,
+    /// What is left of the device's rate. Only remembered: an object that slept begins with a full one.
+    rate: Cell<Bucket>,
     /// When the alarm is set for, as far as is known: setting it again costs a row.
     alarm_at: Cell<Option<Time>>,
 }
@@ -88,9 +91,21 @@ impl Device {
         let sql = state.storage().sql();
         let schema = Schema::new(schema::MIGRATIONS);
         let (loaded, asking, alarm_at) = (RefCell::new(None), RefCell::default(), Cell::new(None));
+        let rate = Cell::default();
         let (outbox, delivery) = (outbox::Outbox::default(), delivery::Delivery::default());
         Device {
-            inner: Rc::new(Inner { state, sql, env, schema, loaded, outbox, delivery, asking, alarm_at }),
+            inner: Rc::new(Inner {
+                state,
+                sql,
+                env,
+                schema,
+                loaded,
+                outbox,
+                delivery,
+                asking,
+                rate,
+                alarm_at,
+            }),
         }
     }
 
@@ -182,13 +197,18 @@ impl Inner {
         let (before, first_seq) = (loaded.device.clone(), loaded.next_seq);
         let settings = self.settings()?;
         loaded.parts.turn(accept.at, settings.retention);
+        let mut rate = self.rate.get();
+        // By the object's own clock: those of two isolates differ, and between them time would pass twice.
+        let wait = rate.look(settings.device_rate, isolate::now()).wait();
         let mut outcomes = Vec::with_capacity(accept.entries.len());
         for entry in &accept.entries {
-            outcomes.push(self.commit(&mut loaded, &accept, entry)?);
+            outcomes.push(self.commit(&mut loaded, &accept, entry, wait)?);
         }
         let entries = accept.entries.iter().zip(&outcomes);
         let new = entries.filter(|(_, outcome)| matches!(outcome, Outcome::New { .. }));
         let new: Vec<&str> = new.map(|(entry, _)| entry.event.as_str()).collect();
+        rate.take(u32::try_from(new.len()).unwrap_or(u32::MAX));
+        self.rate.set(rate);
         if !new.is_empty() {
             self.settle(&mut loaded.device, accept.at)?;
             self.arm_by(accept.at.plus_millis(confirm_after(was_awake)))?;
@@ -238,8 +258,15 @@ impl Inner {
         Ok(())
     }
 
-    /// Dedup, sequence and row in one statement; for a repeat a second one reads its reply.
-    fn commit(&self, loaded: &mut Loaded, accept: &Accept, entry: &Entry) -> Result<Outcome> {
+    /// Dedup, sequence and row in one statement; for a repeat a second one reads its reply. A device that has to `wait`
+    /// adds nothing, but a repeat is still answered.
+    fn commit(
+        &self,
+        loaded: &mut Loaded,
+        accept: &Accept,
+        entry: &Entry,
+        wait: Option<u32>,
+    ) -> Result<Outcome> {
         #[cfg(feature = "inject")]
         crate::inject::on_event(&entry.event);
         // If the event turns out to be known, none of this was heard or said.
@@ -260,7 +287,7 @@ impl Inner {
             details.as_str().into(),
             turn.kept().into(),
         ];
-        if sqlite::run(&self.sql, schema::insert(loaded.parts.current()), values)? > 0 {
+        if wait.is_none() && sqlite::run(&self.sql, schema::insert(loaded.parts.current()), values)? > 0 {
             loaded.next_seq = seq + 1;
             loaded.parts.wrote(seq, accept.at);
             loaded.last_heard = Some(accept.at);
@@ -283,6 +310,9 @@ impl Inner {
             return Ok(Outcome::New { seq, reply: said.reply, live: said.live });
         }
         let row = sqlite::first(&self.sql, schema::REPLY_OF, vec![entry.key.as_str().into()])?;
+        if let (None, Some(wait)) = (&row, wait) {
+            return Ok(Outcome::Limited { wait });
+        }
         let (kept, seq) = row.map(|mut columns| (columns.text(), columns.unsigned())).unwrap_or_default();
         if kept == PENDING {
             return Ok(self.answer_later(entry, seq, accept.at));

@@ -69,8 +69,8 @@ impl Shard {
     }
 
     pub(super) fn add_to_day(&self, day: i64, counts: &Counts) -> Result<()> {
-        let Counts { events, duplicates, refused, errors } = *counts;
-        let counts = [events, duplicates, refused, errors].map(integer);
+        let Counts { events, duplicates, refused, limited, errors } = *counts;
+        let counts = [events, duplicates, refused, limited, errors].map(integer);
         let values = std::iter::once(Value::Integer(day)).chain(counts).collect();
         self.write(schema::ADD_TO_DAY, values).map(drop)
     }
@@ -134,8 +134,8 @@ impl Shard {
             let mut columns = columns?;
             let day = columns.integer();
             let mut next = || columns.unsigned();
-            let (events, duplicates, refused, errors) = (next(), next(), next(), next());
-            days.insert(day, Counts { events, duplicates, refused, errors });
+            let (events, duplicates, refused, limited, errors) = (next(), next(), next(), next(), next());
+            days.insert(day, Counts { events, duplicates, refused, limited, errors });
         }
         for (day, counts) in loaded.days.iter().filter(|(day, _)| **day >= from) {
             days.entry(*day).or_default().add(counts);

@@ -1,11 +1,11 @@
 //! Quarantine: what was authenticated and refused, kept in the shard of its source (DESIGN.md, "Answers").
 
-use super::{Shard, to_json};
+use super::{Shard, schema, to_json};
 use crate::isolate;
 use crate::sqlite::{self, Value, integer};
 use fieldhook_core::history::PAGE_BYTES;
 use fieldhook_core::problem::{Code, Problem, Result};
-use fieldhook_core::quarantine::{self, ENTRIES_MAX, Position, RETENTION};
+use fieldhook_core::quarantine::{self, ENTRIES_MAX, LIMITED_MAX, Position, RETENTION};
 use serde_json::value::RawValue;
 
 impl Shard {
@@ -16,14 +16,16 @@ impl Shard {
         let last = self.count_up(entries.len() as u64)?;
         let first = (last + 1).saturating_sub(entries.len() as u64);
         for (number, entry) in (first..).zip(&entries) {
-            let insert = "INSERT INTO quarantine (number, at, entry) VALUES (?, ?, ?)";
             self.write(
-                insert,
+                schema::QUARANTINE,
                 vec![integer(number), Value::Integer(entry.at.millis()), to_json(entry)?.into()],
             )?;
         }
-        let surplus = last.saturating_sub(ENTRIES_MAX as u64);
-        self.write("DELETE FROM quarantine WHERE number <= ?", vec![integer(surplus)])?;
+        // Counted, not told by the numbers: what a flood has pushed out of its share is no reason to push out others.
+        if entries.iter().any(quarantine::Entry::is_limited) {
+            self.write(schema::QUARANTINE_LIMITED_SURPLUS, vec![integer(LIMITED_MAX as u64)])?;
+        }
+        self.write(schema::QUARANTINE_SURPLUS, vec![integer(ENTRIES_MAX as u64)])?;
         let mut loaded = self.open()?;
         self.arm(&mut loaded, isolate::now())?;
         self.keep(loaded);

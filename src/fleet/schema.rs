@@ -78,6 +78,10 @@ CREATE VIEW IF NOT EXISTS runs AS
     UNION ALL SELECT pos, at, device, born, body FROM log3;
 ",
     ),
+    "
+ALTER TABLE days ADD COLUMN limited INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX quarantine_limited ON quarantine (number) WHERE json_extract(entry, '$.code') = 'rate-limited';
+",
 ];
 
 /// The tables of the parts.
@@ -109,6 +113,15 @@ macro_rules! firsts {
     };
 }
 pub const FIRSTS: &str = concat!("SELECT ", firsts!());
+pub const QUARANTINE: &str = "INSERT INTO quarantine (number, at, entry) VALUES (?, ?, ?)";
+/// All but the newest of them: `?` is how many stay.
+pub const QUARANTINE_SURPLUS: &str = "DELETE FROM quarantine WHERE number <= \
+    (SELECT number FROM quarantine ORDER BY number DESC LIMIT 1 OFFSET ?)";
+/// The same among those that are there for their device's rate.
+pub const QUARANTINE_LIMITED_SURPLUS: &str = "DELETE FROM quarantine \
+    WHERE json_extract(entry, '$.code') = 'rate-limited' AND number <= (SELECT number FROM quarantine \
+    WHERE json_extract(entry, '$.code') = 'rate-limited' ORDER BY number DESC LIMIT 1 OFFSET ?)";
+
 /// All that a shard needs to know when it wakes, in one statement.
 pub const WAKE: &str = concat!(
     "SELECT coalesce(marks.json, ''), newest.pos, newest.at, ",
@@ -141,11 +154,12 @@ pub const REMOVE_ENTRY: &str = "DELETE FROM devices WHERE id = ?";
 pub const SILENT: &str = "SELECT id FROM devices WHERE swept = 0 AND last_heard < ? LIMIT ?";
 pub const SWEPT: &str = "UPDATE devices SET swept = 1 WHERE id = ? AND last_heard < ?";
 
-pub const ADD_TO_DAY: &str = "INSERT INTO days (day, events, duplicates, refused, errors) VALUES (?, ?, ?, ?, ?) \
+pub const ADD_TO_DAY: &str = "INSERT INTO days (day, events, duplicates, refused, limited, errors) \
+    VALUES (?, ?, ?, ?, ?, ?) \
     ON CONFLICT (day) DO UPDATE SET events = events + excluded.events, \
     duplicates = duplicates + excluded.duplicates, refused = refused + excluded.refused, \
-    errors = errors + excluded.errors";
-pub const DAYS: &str = "SELECT day, events, duplicates, refused, errors FROM days WHERE day >= ?";
+    limited = limited + excluded.limited, errors = errors + excluded.errors";
+pub const DAYS: &str = "SELECT day, events, duplicates, refused, limited, errors FROM days WHERE day >= ?";
 pub const EXPIRE_DAYS: &str = "DELETE FROM days WHERE day < ?";
 
 pub const IS_ANYTHING: &str = "SELECT EXISTS (SELECT 1 FROM runs) + EXISTS (SELECT 1 FROM devices WHERE swept = 0) \

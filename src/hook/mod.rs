@@ -8,7 +8,7 @@ mod respond;
 
 use crate::answer::Answer;
 use crate::isolate::Platform;
-use crate::{edge_cache, rpc, tally};
+use crate::{edge_cache, limits, rpc, tally};
 use fieldhook_core::event::{DeviceId, Event, SourceName};
 use fieldhook_core::fleet::shard_of;
 use fieldhook_core::fleet::stats::Counts;
@@ -16,8 +16,9 @@ use fieldhook_core::ingest::{self, Arrival, Ingest};
 use fieldhook_core::log::{Accept, Entry, Outcome, Plan};
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::proof::token::TokenHash;
-use fieldhook_core::proof::{self, Credential};
+use fieldhook_core::proof::{self, Credential, Proven};
 use fieldhook_core::quarantine;
+use fieldhook_core::rate::device_over;
 use fieldhook_core::registry::Snapshot;
 use fieldhook_core::reply::Reply;
 use fieldhook_core::request::{Method, Request};
@@ -57,7 +58,9 @@ async fn admit<'a>(
     let settings = platform.settings()?;
     let snapshot = platform.snapshot().await?;
     let own_tokens = &snapshot.source(&source).tokens;
-    let credential = proof::prove(&settings, own_tokens, request, platform.now.millis() / 1000)?;
+    let Proven { credential, key } =
+        proof::prove(&settings, own_tokens, request, platform.now.millis() / 1000)?;
+    limits::count(platform, key)?;
     proof::check_hops(&request.headers)?;
     let ingress = Ingress { platform, settings, snapshot, source };
     if ingress.is_secret(ingress.source.as_str()) {
@@ -77,14 +80,20 @@ async fn take_in(ingress: &Ingress<'_>, request: &Request, credential: &Credenti
         is_secret: &|text| ingress.is_secret(text),
     };
     match ingest::read(&arrival) {
-        Ok(Ingest::One(event)) => match ingress.one(*event).await {
-            Ok(taken) => {
-                let duplicates = u64::from(taken.seq.is_none());
-                tally::add(ingress.platform, Counts { duplicates, ..Counts::default() });
-                taken.into_answer()
+        Ok(Ingest::One(event)) => {
+            let device = event.device.clone();
+            match ingress.one(*event).await {
+                Ok(taken) => {
+                    let duplicates = u64::from(taken.seq.is_none());
+                    tally::add(ingress.platform, Counts { duplicates, ..Counts::default() });
+                    taken.into_answer()
+                }
+                Err(problem) if problem.code == Code::RateLimited => {
+                    over_rate(ingress, request, credential, &problem, &device).await
+                }
+                Err(problem) => Answer::problem(&problem),
             }
-            Err(problem) => Answer::problem(&problem),
-        },
+        }
         Ok(Ingest::Batch(items)) => match batch::take_in(ingress, request, credential, items).await {
             Ok(summary) => {
                 tally::add(ingress.platform, summary.counts());
@@ -141,6 +150,7 @@ impl Ingress<'_> {
         let (number, seq) = match outcome {
             Outcome::New { seq, .. } => (seq, Some(seq)),
             Outcome::Duplicate { seq, .. } => (seq, None),
+            Outcome::Limited { wait } => return Err(device_over(wait)),
         };
         let reply = match asked {
             Some((listed, question)) if stored == PENDING => self.ask(listed, question, &key, number).await,
@@ -153,10 +163,18 @@ impl Ingress<'_> {
         Ok(Taken { key, reply, seq })
     }
 
-    /// One object call, one commit.
+    /// One object call, one commit; none for a device whose object has said that it has to wait.
     async fn commit(&self, device: &DeviceId, entries: Vec<Entry>) -> Result<Vec<Outcome>> {
+        if let Some(wait) = limits::device_wait(self.platform, device.as_str()) {
+            return Ok(entries.iter().map(|_| Outcome::Limited { wait }).collect());
+        }
         let accept = Accept { device: device.as_str().to_owned(), at: self.platform.now, entries };
-        Ok(rpc::device(&self.platform.env, device.as_str()).accept(&accept).await?.outcomes)
+        let outcomes = rpc::device(&self.platform.env, device.as_str()).accept(&accept).await?.outcomes;
+        let wait = outcomes.iter().find_map(Outcome::wait);
+        if let Some(wait) = wait {
+            limits::device_must_wait(self.platform, device.as_str(), wait);
+        }
+        Ok(outcomes)
     }
 
     /// A refused request as quarantine keeps it. `None` where there is no body to keep.
@@ -199,6 +217,25 @@ async fn refuse(
     let agent = request.headers.get("user-agent");
     match quarantine::is_answered_accepted(ingress.settings.malformed, agent) {
         true => Answer::empty(202),
+        false => Answer::problem(problem),
+    }
+}
+
+/// An event of a device over its rate. 429 asks its sender to come again, which Particle does not: there it would only
+/// count against the whole host name. So who is told that all is well ([`quarantine::is_answered_accepted`]) finds the
+/// event in quarantine, as long as there are not too many of this device.
+async fn over_rate(
+    ingress: &Ingress<'_>,
+    request: &Request,
+    credential: &Credential,
+    problem: &Problem,
+    device: &DeviceId,
+) -> Answer {
+    let agent = request.headers.get("user-agent");
+    let is_kept = quarantine::is_answered_accepted(ingress.settings.malformed, agent)
+        && limits::may_keep(ingress.platform, device.as_str());
+    match is_kept {
+        true => refuse(ingress, request, credential, problem).await,
         false => Answer::problem(problem),
     }
 }

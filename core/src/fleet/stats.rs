@@ -24,6 +24,9 @@ pub struct Counts {
     pub duplicates: u64,
     /// Requests that were not proven, and what was no event.
     pub refused: u64,
+    /// What was over a rate and is not kept: requests to `/hook`, and items of batches of which others were taken.
+    #[serde(default)]
+    pub limited: u64,
     /// Answers of 500 and above.
     pub errors: u64,
 }
@@ -37,6 +40,7 @@ impl Counts {
         self.events = self.events.saturating_add(other.events);
         self.duplicates = self.duplicates.saturating_add(other.duplicates);
         self.refused = self.refused.saturating_add(other.refused);
+        self.limited = self.limited.saturating_add(other.limited);
         self.errors = self.errors.saturating_add(other.errors);
     }
 }
@@ -60,7 +64,7 @@ pub fn date_of(day: i64) -> String {
 /// let days = Days::from([(20_000, Counts { events: 3, ..Counts::default() })]);
 /// assert_eq!(
 ///     show(&days),
-///     r#"{"days":[{"day":"2024-10-04","events":3,"duplicates":0,"refused":0,"errors":0}]}"#
+///     r#"{"days":[{"day":"2024-10-04","events":3,"duplicates":0,"refused":0,"limited":0,"errors":0}]}"#
 /// );
 /// ```
 pub fn show(days: &Days) -> String {
@@ -68,9 +72,9 @@ pub fn show(days: &Days) -> String {
         .iter()
         .rev()
         .map(|(day, counts)| {
-            let Counts { events, duplicates, refused, errors } = counts;
+            let Counts { events, duplicates, refused, limited, errors } = counts;
             format!(
-                r#"{{"day":"{}","events":{events},"duplicates":{duplicates},"refused":{refused},"errors":{errors}}}"#,
+                r#"{{"day":"{}","events":{events},"duplicates":{duplicates},"refused":{refused},"limited":{limited},"errors":{errors}}}"#,
                 date_of(*day),
             )
         })

@@ -35,6 +35,9 @@ pub struct Summary {
     pub accepted: usize,
     pub duplicates: usize,
     pub refused: Vec<Refused>,
+    /// Some of it was refused because its device is over its rate: in so many seconds it will not be.
+    #[serde(skip)]
+    pub wait: Option<u32>,
 }
 
 impl Summary {
@@ -43,10 +46,22 @@ impl Summary {
         self.accepted + self.duplicates == 0
     }
 
+    /// An item whose device is over its rate.
+    pub fn limited(&mut self, index: usize, wait: u32) {
+        self.refused.push(Refused { index, code: Code::RateLimited.as_str(), field: None });
+        self.wait = self.wait.max(Some(wait));
+    }
+
     /// What the edge counts of it. A batch that was refused as a whole is counted once by its answer.
     pub fn counts(&self) -> Counts {
-        let refused = self.refused.len().saturating_sub(usize::from(self.is_refused()));
-        Counts { duplicates: self.duplicates as u64, refused: refused as u64, ..Counts::default() }
+        let duplicates = self.duplicates as u64;
+        if self.is_refused() && self.wait.is_some() {
+            return Counts::default();
+        }
+        let is_limited = |item: &&Refused| item.code == Code::RateLimited.as_str();
+        let limited = self.refused.iter().filter(is_limited).count();
+        let refused = (self.refused.len() - limited).saturating_sub(usize::from(self.is_refused()));
+        Counts { duplicates, refused: refused as u64, limited: limited as u64, ..Counts::default() }
     }
 }
 

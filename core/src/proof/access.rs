@@ -1,7 +1,6 @@
 //! The scopes of `/v1`: who may read and who may change (DESIGN.md, "Configuration").
 
-use super::presented_tokens;
-use super::token::TokenHash;
+use super::{Key, opening, presented_tokens};
 use crate::problem::{Code, Problem, Result};
 use crate::request::{Headers, Request};
 use crate::settings::Settings;
@@ -14,12 +13,19 @@ pub enum Scope {
     Admin,
 }
 
+/// What was opened, and by which token.
+#[derive(Debug, Clone, Copy)]
+pub struct Opened {
+    pub scope: Scope,
+    pub key: Key,
+}
+
 /// Decides whether the request's token opens `needed`.
 ///
 /// # Errors
 /// `not-configured` where no token could open it, `missing-proof`, `bad-token`, and `forbidden` for a valid
 /// token of too small a scope.
-pub fn authorize(settings: &Settings, headers: &Headers, needed: Scope) -> Result<Scope> {
+pub fn authorize(settings: &Settings, headers: &Headers, needed: Scope) -> Result<Opened> {
     decide(settings, presented_tokens(headers), needed)
 }
 
@@ -28,13 +34,13 @@ pub fn authorize(settings: &Settings, headers: &Headers, needed: Scope) -> Resul
 ///
 /// # Errors
 /// As [`authorize`].
-pub fn authorize_stream(settings: &Settings, request: &Request) -> Result<Scope> {
+pub fn authorize_stream(settings: &Settings, request: &Request) -> Result<Opened> {
     let mut presented = presented_tokens(&request.headers);
     presented.extend(request.query_value("access_token").filter(|t| !t.is_empty()).map(Cow::into_owned));
     decide(settings, presented, Scope::Read)
 }
 
-fn decide(settings: &Settings, presented: Vec<String>, needed: Scope) -> Result<Scope> {
+fn decide(settings: &Settings, presented: Vec<String>, needed: Scope) -> Result<Opened> {
     let no_read = settings.read_tokens.is_empty() || needed == Scope::Admin;
     if settings.admin_tokens.is_empty() && no_read {
         let why = match needed {
@@ -43,17 +49,18 @@ fn decide(settings: &Settings, presented: Vec<String>, needed: Scope) -> Result<
         };
         return Err(Problem::new(Code::NotConfigured, why));
     }
-    let is = |hashes: &[TokenHash]| presented.iter().any(|token| TokenHash::any_is(hashes, token));
-    let (admin, read) = (is(&settings.admin_tokens), is(&settings.read_tokens));
+    let (admin, read) =
+        (opening(&settings.admin_tokens, &presented), opening(&settings.read_tokens, &presented));
+    let opened = |scope, token| Ok(Opened { scope, key: Key::Token(token) });
     match (admin, read, needed) {
-        (true, _, _) => Ok(Scope::Admin),
-        (false, true, Scope::Read) => Ok(Scope::Read),
-        (false, true, Scope::Admin) => {
+        (Some(admin), _, _) => opened(Scope::Admin, admin),
+        (None, Some(read), Scope::Read) => opened(Scope::Read, read),
+        (None, Some(_), Scope::Admin) => {
             Err(Problem::new(Code::Forbidden, "this needs an admin token; the one sent can only read"))
         }
-        (false, false, _) if presented.is_empty() => {
+        (None, None, _) if presented.is_empty() => {
             Err(Problem::new(Code::MissingProof, "send a token: Authorization: Bearer …"))
         }
-        (false, false, _) => Err(Problem::new(Code::BadToken, "the token that was sent opens nothing here")),
+        (None, None, _) => Err(Problem::new(Code::BadToken, "the token that was sent opens nothing here")),
     }
 }

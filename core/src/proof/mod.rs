@@ -13,7 +13,7 @@ use crate::request::{Body, Headers, Method, Request};
 use crate::settings::{ProofPolicy, Settings};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use signature::{Secret, StandardHeaders, Verdict};
+use signature::{Secret, Signer, StandardHeaders, Verdict};
 use std::net::IpAddr;
 use token::TokenHash;
 
@@ -52,6 +52,20 @@ impl Credential {
     }
 }
 
+/// Which of the configured secrets opened. It is what rates are counted by ([`crate::rate`]), and tells nobody a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    Token(TokenHash),
+    Signer(Signer),
+}
+
+/// A request whose origin is proven.
+#[derive(Debug)]
+pub struct Proven {
+    pub credential: Credential,
+    pub key: Key,
+}
+
 /// Decides whether a request to `/hook` is proven. `source_tokens` are the source's own: where there are
 /// any, only these open it.
 ///
@@ -63,7 +77,7 @@ pub fn prove(
     source_tokens: &[TokenHash],
     request: &Request,
     now_seconds: i64,
-) -> Result<Credential> {
+) -> Result<Proven> {
     let tokens = if source_tokens.is_empty() { &settings.ingest_tokens } else { source_tokens };
     if tokens.is_empty() && settings.hmac_secrets.is_empty() {
         let why = "set INGEST_TOKENS or HMAC_SECRETS: nothing can prove where an event comes from";
@@ -72,7 +86,7 @@ pub fn prove(
     check_network(settings, &request.headers)?;
 
     let presented = presented_tokens(&request.headers);
-    let token = presented.iter().any(|text| TokenHash::any_is(tokens, text));
+    let token = opening(tokens, &presented);
     let signed = check_signatures(&settings.hmac_secrets, request, now_seconds);
 
     let needs_token = !source_tokens.is_empty()
@@ -82,16 +96,27 @@ pub fn prove(
         (settings.proof == ProofPolicy::All && !settings.hmac_secrets.is_empty()) || tokens.is_empty();
 
     match (token, signed) {
-        (false, _) if needs_token && presented.is_empty() => Err(missing_token()),
-        (false, _) if needs_token => Err(bad_token()),
-        (true, Err(problem)) if needs_signature && problem.code == Code::MissingProof => {
+        (None, _) if needs_token && presented.is_empty() => Err(missing_token()),
+        (None, _) if needs_token => Err(bad_token()),
+        (Some(_), Err(problem)) if needs_signature && problem.code == Code::MissingProof => {
             Err(Problem::new(Code::MissingProof, "the token is valid; PROOF=all asks for a signature too"))
         }
         (_, Err(problem)) if needs_signature => Err(problem),
-        (true, signed) => Ok(Credential { token: true, signed: signed.ok() }),
-        (false, Ok(signed)) => Ok(Credential { token: false, signed: Some(signed) }),
-        (false, Err(problem)) => Err(if presented.is_empty() { problem } else { bad_token() }),
+        (Some(token), signed) => {
+            let signed = signed.ok().map(|(signed, _)| signed);
+            Ok(Proven { credential: Credential { token: true, signed }, key: Key::Token(token) })
+        }
+        (None, Ok((signed, signer))) => {
+            let credential = Credential { token: false, signed: Some(signed) };
+            Ok(Proven { credential, key: Key::Signer(signer) })
+        }
+        (None, Err(problem)) => Err(if presented.is_empty() { problem } else { bad_token() }),
     }
+}
+
+/// The token among those presented that is one of these.
+fn opening(tokens: &[TokenHash], presented: &[String]) -> Option<TokenHash> {
+    presented.iter().map(|text| TokenHash::of(text)).find(|hash| hash.is_in(tokens))
 }
 
 fn missing_token() -> Problem {
@@ -160,7 +185,7 @@ pub(crate) fn presented_tokens(headers: &Headers) -> Vec<String> {
     tokens
 }
 
-fn check_signatures(secrets: &[Secret], request: &Request, now_seconds: i64) -> Result<Signed> {
+fn check_signatures(secrets: &[Secret], request: &Request, now_seconds: i64) -> Result<(Signed, Signer)> {
     let missing = || {
         Problem::new(
             Code::MissingProof,
@@ -184,16 +209,18 @@ fn check_signatures(secrets: &[Secret], request: &Request, now_seconds: i64) -> 
         match (headers.get("webhook-id"), headers.get("webhook-timestamp")) {
             (Some(id), Some(timestamp)) => {
                 let parts = StandardHeaders { id, timestamp, signature };
-                match signature::check_standard(secrets, parts, body, now_seconds) {
-                    Verdict::Valid => return Ok(Signed::Standard { id: id.to_owned() }),
-                    Verdict::Stale => {
+                match signature::check_standard_signer(secrets, parts, body, now_seconds) {
+                    (Verdict::Valid, Some(signer)) => {
+                        return Ok((Signed::Standard { id: id.to_owned() }, signer));
+                    }
+                    (Verdict::Stale, _) => {
                         problem = Problem::field(
                             Code::StaleSignature,
                             "webhook-timestamp",
                             "the timestamp is more than 300 s away from now",
                         );
                     }
-                    Verdict::Invalid => {}
+                    (Verdict::Invalid | Verdict::Valid, _) => {}
                 }
             }
             (id, _) => {
@@ -202,10 +229,8 @@ fn check_signatures(secrets: &[Secret], request: &Request, now_seconds: i64) -> 
             }
         }
     }
-    match hub {
-        Some(header) if signature::check_hub(secrets, header, body) => Ok(Signed::Hub),
-        _ => Err(problem),
-    }
+    let signer = hub.and_then(|header| signature::check_hub_signer(secrets, header, body));
+    signer.map(|signer| (Signed::Hub, signer)).ok_or(problem)
 }
 
 #[cfg(test)]

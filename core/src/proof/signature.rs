@@ -59,6 +59,9 @@ pub struct StandardHeaders<'a> {
     pub signature: &'a str,
 }
 
+/// The place of a secret in `HMAC_SECRETS`.
+pub type Signer = usize;
+
 /// What a Standard Webhooks signature turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -77,6 +80,16 @@ pub fn check_standard(
     body: &[u8],
     now_seconds: i64,
 ) -> Verdict {
+    check_standard_signer(secrets, headers, body, now_seconds).0
+}
+
+/// The same, and who signed, if anyone did.
+pub(super) fn check_standard_signer(
+    secrets: &[Secret],
+    headers: StandardHeaders<'_>,
+    body: &[u8],
+    now_seconds: i64,
+) -> (Verdict, Option<Signer>) {
     let given: Vec<Vec<u8>> = headers
         .signature
         .split(' ')
@@ -86,40 +99,47 @@ pub fn check_standard(
     // What is signed is joined by dots: with one in the id, two requests could have the same signed bytes
     // (Standard Webhooks, "Signature scheme": the id must not contain one).
     if headers.id.contains('.') || headers.timestamp.contains('.') {
-        return Verdict::Invalid;
+        return (Verdict::Invalid, None);
     }
-    let mut matched = Choice::from(0);
-    for secret in secrets {
+    let mut signer = None;
+    for (place, secret) in secrets.iter().enumerate() {
         let Secret::StandardWebhooks(key) = secret else { continue };
         let parts = [headers.id.as_bytes(), b".", headers.timestamp.as_bytes(), b".", body];
         let Some(expected) = sign(key, &parts) else { continue };
-        for signature in &given {
-            matched |= expected.ct_eq(signature.as_slice());
+        let matches = |found, signature: &Vec<u8>| found | expected.ct_eq(signature.as_slice());
+        if given.iter().fold(Choice::from(0), matches).into() {
+            signer = Some(place);
         }
     }
-    if !bool::from(matched) {
-        return Verdict::Invalid;
-    }
-    match headers.timestamp.parse::<i64>() {
-        Ok(at) if now_seconds.saturating_sub(at).saturating_abs() <= TOLERANCE_SECONDS => Verdict::Valid,
+    let verdict = match (signer, headers.timestamp.parse::<i64>()) {
+        (None, _) => Verdict::Invalid,
+        (_, Ok(at)) if now_seconds.saturating_sub(at).saturating_abs() <= TOLERANCE_SECONDS => Verdict::Valid,
         _ => Verdict::Stale,
-    }
+    };
+    (verdict, signer)
 }
 
 /// Checks `x-hub-signature-256: sha256=<hex>` over the raw body against every secret.
 pub fn check_hub(secrets: &[Secret], header: &str, body: &[u8]) -> bool {
+    check_hub_signer(secrets, header, body).is_some()
+}
+
+/// The same: who signed.
+pub(super) fn check_hub_signer(secrets: &[Secret], header: &str, body: &[u8]) -> Option<Signer> {
     let mut given = [0; 32];
     let decoded = header.strip_prefix("sha256=").map(|digest| hex::decode_to_slice(digest, &mut given));
     if !matches!(decoded, Some(Ok(()))) {
-        return false;
+        return None;
     }
-    let mut matched = Choice::from(0);
-    for secret in secrets {
+    let mut signer = None;
+    for (place, secret) in secrets.iter().enumerate() {
         let Secret::Hub(key) = secret else { continue };
         let Some(expected) = sign(key, &[body]) else { continue };
-        matched |= expected.ct_eq(&given);
+        if expected.ct_eq(&given).into() {
+            signer = Some(place);
+        }
     }
-    matched.into()
+    signer
 }
 
 /// `None` never happens: HMAC takes a key of any length. The type says it could, so nothing panics.

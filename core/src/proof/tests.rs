@@ -28,7 +28,7 @@ fn hub() -> String {
 }
 
 fn code(settings: &Settings, own: &[TokenHash], request: &Request) -> std::result::Result<Credential, Code> {
-    prove(settings, own, request, 0).map_err(|problem| problem.code)
+    prove(settings, own, request, 0).map(|proven| proven.credential).map_err(|problem| problem.code)
 }
 
 #[test]
@@ -105,11 +105,24 @@ fn only_cloudflares_own_header_names_the_network() {
 }
 
 #[test]
+fn every_secret_is_a_key_of_its_own() {
+    let settings = settings(&[("INGEST_TOKENS", "one,two"), ("HMAC_SECRETS", "other,hub")]);
+    let key = |name, value: &str| prove(&settings, &[], &request(&[(name, value)]), 0).unwrap().key;
+    assert_eq!(key("authorization", "Bearer one"), key("x-fieldhook-token", "one"));
+    assert_ne!(key("authorization", "Bearer one"), key("authorization", "Bearer two"));
+    assert_eq!(key("x-hub-signature-256", &hub()), Key::Signer(1));
+    assert!(!format!("{:?}", key("authorization", "Bearer one")).contains("one"));
+}
+
+#[test]
 fn the_scopes_of_v1() {
     use super::access::{Scope, authorize};
     let settings = settings(&[("READ_TOKENS", "r"), ("ADMIN_TOKENS", "a"), ("INGEST_TOKENS", "i")]);
     let with = |token: &str| Headers::from_pairs([("authorization", &*format!("Bearer {token}"))]);
-    let code = |token: &str, scope| authorize(&settings, &with(token), scope).map_err(|problem| problem.code);
+    let code = |token: &str, scope| {
+        let opened = authorize(&settings, &with(token), scope);
+        opened.map(|opened| opened.scope).map_err(|problem| problem.code)
+    };
     assert_eq!(code("r", Scope::Read), Ok(Scope::Read));
     assert_eq!(code("r", Scope::Admin), Err(Code::Forbidden));
     assert_eq!(code("a", Scope::Read), Ok(Scope::Admin));

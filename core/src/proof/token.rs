@@ -13,7 +13,7 @@ use subtle::{Choice, ConstantTimeEq};
 /// assert!(!TokenHash::any_is(&[hash], "s3creT"));
 /// assert_eq!(TokenHash::parse(&hash.to_hex()), Some(hash));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
