@@ -3,6 +3,7 @@
 
 import { DurableObject } from "cloudflare:workers";
 import * as rust from "../build/index.js";
+import { readBody } from "./body.mjs";
 
 /** `MAX_BODY`, asked for once: the settings cannot change while an isolate lives. */
 let maxBody;
@@ -11,6 +12,7 @@ export default {
   async fetch(request, env, ctx) {
     maxBody ??= rust.Edge.maxBody(env);
     const body = await readBody(request, maxBody);
+    if (body === null) return rust.Edge.bodyGivenUp();
     return rust.Edge.serve(request.method, request.url, flat(request.headers), body, env, ctx);
   },
 };
@@ -20,29 +22,6 @@ function flat(headers) {
   let text = "";
   for (const [name, value] of headers) text += (text && "\n") + name + "\n" + value;
   return text;
-}
-
-/** The body's bytes, or undefined where there are more than `limit`; never reads further than that. */
-async function readBody(request, limit) {
-  if (request.body === null) return new Uint8Array();
-  const length = request.headers.get("content-length");
-  if (length !== null) {
-    return Number(length) > limit ? undefined : new Uint8Array(await request.arrayBuffer());
-  }
-  const parts = [];
-  let size = 0;
-  for await (const part of request.body) {
-    size += part.byteLength;
-    if (size > limit) return undefined;
-    parts.push(part);
-  }
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.byteLength;
-  }
-  return whole;
 }
 
 /**

@@ -47,6 +47,13 @@ impl Edge {
         isolate::settings(env).map_or(0.0, |settings| settings.max_body as f64)
     }
 
+    /// The answer to a request whose body had to give way to others (`body.mjs`).
+    #[wasm_bindgen(js_name = bodyGivenUp)]
+    pub fn body_given_up() -> JsValue {
+        let detail = "the body came too slowly, and too many others were waiting for theirs";
+        answer::Answer::problem(&Problem::new(Code::Unavailable, detail)).into_response()
+    }
+
     /// Serves a whole request. `body` is `undefined` where it was longer than `MAX_BODY`.
     ///
     /// A panic becomes one 500 here; with `panic=unwind` nothing else in the isolate notices.

@@ -79,6 +79,11 @@ export async function startWorker({
     /** What the Worker and the runtime logged, line by line. */
     logs,
     fetch: (path, init) => fetch(new URL(path, url), init),
+    /** Bytes of memory that workerd takes up (Linux). */
+    memory: () => {
+      const status = readFileSync(`/proc/${readFileSync(pidFile, "utf8").trim()}/status`, "utf8");
+      return 1024 * Number(/^VmRSS:\s+(\d+) kB/m.exec(status)[1]);
+    },
     /** Ends workerd the hard way, as a power cut would. It stays down until `restart`. */
     async kill() {
       process.kill(Number(readFileSync(pidFile, "utf8")), "SIGKILL");

@@ -1,0 +1,56 @@
+// A request's body: read no further than it may be long, and within what an isolate can hold of bodies that are not
+// whole yet. A sender proves nothing until its body is there, so a thousand that never finish must not fill the memory.
+
+/** Bodies that say they are this short are not counted, bytes: nobody who sends one event has to wait for others. */
+const SMALL = 16_384;
+/** What all unfinished bodies may take up together, bytes; an isolate has 128 MB. */
+const UNFINISHED_MAX = 33_554_432;
+
+/** Oldest first. Plain memory, which one request may take from another. */
+const unfinished = new Set();
+let held = 0;
+
+/** The body's bytes; undefined where there are more than `limit`, null where it had to give way to others. */
+export async function readBody(request, limit) {
+  if (request.body === null) return new Uint8Array();
+  const declared = request.headers.get("content-length");
+  if (declared !== null && Number(declared) > limit) return undefined;
+  if (declared !== null && Number(declared) <= SMALL) return new Uint8Array(await request.arrayBuffer());
+  const body = { bytes: new Uint8Array(0), size: 0 };
+  unfinished.add(body);
+  try {
+    for await (const part of request.body) {
+      if (body.bytes === null) return null;
+      if (body.size + part.byteLength > limit) return undefined;
+      append(body, part, limit);
+    }
+    return body.bytes?.subarray(0, body.size) ?? null;
+  } finally {
+    release(body);
+  }
+}
+
+/** Copies: a part may be a few bytes in a buffer of many. */
+function append(body, part, limit) {
+  const size = body.size + part.byteLength;
+  if (size > body.bytes.byteLength) {
+    const room = Math.min(limit, Math.max(size, 2 * body.bytes.byteLength, SMALL));
+    const whole = new Uint8Array(room);
+    whole.set(body.bytes.subarray(0, body.size));
+    held += room - body.bytes.byteLength;
+    body.bytes = whole;
+  }
+  body.bytes.set(part, body.size);
+  body.size = size;
+  for (const oldest of unfinished) {
+    if (held <= UNFINISHED_MAX) break;
+    if (oldest !== body) release(oldest);
+  }
+}
+
+/** Also for a sender that is gone: what reads its body may never go on, and it gives way when it is the oldest. */
+function release(body) {
+  held -= body.bytes?.byteLength ?? 0;
+  body.bytes = null;
+  unfinished.delete(body);
+}
