@@ -77,6 +77,18 @@ fn costly_variables_are_computed_once() {
     assert_eq!(soon(|| template.render(&Context::new(&variables, &fields), 0)), Ok(String::new()));
 }
 
+/// A section over a list asks for each item whether the number is zero.
+#[test]
+fn a_long_number_is_looked_at_once() {
+    for digits in
+        ["7".repeat(150_000), format!("0.{}1", "0".repeat(150_000)), format!("{}e-9", "7".repeat(150_000))]
+    {
+        let fields = Fields::parse(&format!(r#"{{"a":[{}],"n":{digits}}}"#, many("1", 33_000))).unwrap();
+        let template = Template::parse("{{#a}}{{#n}}{{/n}}{{/a}}").unwrap();
+        assert_eq!(soon(|| template.render(&Context::of(&fields), 0)), Ok(String::new()));
+    }
+}
+
 #[test]
 fn a_limit_is_exact() {
     let fields = Fields::parse(r#"{"a":"é\"<"}"#).unwrap();

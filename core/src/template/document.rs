@@ -154,7 +154,7 @@ fn part(json: &Json, place: &mut String) -> Result<Part, ParseError> {
             }
             Ok(Part::Object(parts))
         }
-        Json::Null | Json::Bool(_) | Json::Number(_) => Ok(Part::Literal(json.clone())),
+        Json::Null | Json::Bool(_) | Json::Number { .. } => Ok(Part::Literal(json.clone())),
     }
 }
 

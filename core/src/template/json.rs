@@ -16,8 +16,12 @@ pub(super) enum Json {
     #[default]
     Null,
     Bool(bool),
-    /// As written: `20.50` stays `20.50`.
-    Number(Box<str>),
+    /// As written: `20.50` stays `20.50`. Whether it is zero is found out once: a section asks it of each item, and a
+    /// device chooses how many digits there are to look at.
+    Number {
+        digits: Box<str>,
+        is_zero: bool,
+    },
     Text(Box<str>),
     Array(Vec<Json>),
     Object(Object),
@@ -78,7 +82,7 @@ impl Json {
             Some(b'"') => Ok(Json::Text(serde_json::from_str::<String>(text)?.into())),
             Some(b't' | b'f') => Ok(Json::Bool(text == "true")),
             Some(b'n') => Ok(Json::Null),
-            _ => Ok(Json::Number(text.into())),
+            _ => Ok(Json::Number { digits: text.into(), is_zero: is_zero(text) }),
         }
     }
 
@@ -100,12 +104,18 @@ impl Json {
         match self {
             Json::Null => true,
             Json::Bool(value) => !value,
-            Json::Number(digits) => digits.parse::<f64>().is_ok_and(|number| number == 0.0),
+            Json::Number { is_zero, .. } => *is_zero,
             Json::Text(text) => text.is_empty(),
             Json::Array(items) => items.is_empty(),
             Json::Object(_) => false,
         }
     }
+}
+
+/// As JavaScript has it, where `1e-400` is zero too.
+fn is_zero(digits: &str) -> bool {
+    let plain = digits.strip_prefix('-').unwrap_or(digits).starts_with(|c| matches!(c, '1'..='9'));
+    (!plain || digits.contains(['e', 'E'])) && digits.parse::<f64>().is_ok_and(|number| number == 0.0)
 }
 
 impl Object {
@@ -151,9 +161,20 @@ mod tests {
     #[test]
     fn a_key_given_twice_counts_once_and_the_last_time() {
         let json = Json::parse(r#"{"b":1,"a":2,"b":3}"#, 1).unwrap();
-        assert_eq!(json.member("b"), Some(&Json::Number("3".into())));
+        assert!(matches!(json.member("b"), Some(Json::Number { digits, .. }) if &**digits == "3"));
         let Json::Object(object) = json else { panic!("an object") };
         assert_eq!(object.in_order().iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn zero_is_what_javascript_takes_for_zero() {
+        let is_zero = |text| Json::parse(text, 1).unwrap().is_falsy();
+        for text in ["0", "-0", "0.00", "0e5", "-0.0E-9", "1e-400", "9999e-9999", "0.0e400"] {
+            assert!(is_zero(text), "{text}");
+        }
+        for text in ["1", "-1", "10", "0.1", "1e400", "5e-324", "1e0", "100000000000000000000000"] {
+            assert!(!is_zero(text), "{text}");
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Output {
             Json::Null => self.put("null"),
             Json::Bool(true) => self.put("true"),
             Json::Bool(false) => self.put("false"),
-            Json::Number(digits) => self.put(digits),
+            Json::Number { digits, .. } => self.put(digits),
             Json::Text(text) => self.put_string(text),
             Json::Array(items) => {
                 let mut before = "[";
