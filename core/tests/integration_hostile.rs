@@ -106,6 +106,25 @@ fn what_renders_to_too_much_is_not_sent() {
 }
 
 #[test]
+fn all_pairs_of_a_request_share_the_bytes_and_steps_of_one_template() {
+    let pairs = |count: usize, template: &str| -> serde_json::Value {
+        (0..count).map(|n| (format!("k{n}"), json!(template))).collect::<serde_json::Map<_, _>>().into()
+    };
+    let length = |place: &str, pairs: serde_json::Value, data: &str| {
+        let hook = json!({"event": "t", "url": "https://h.com/", place: pairs}).to_string();
+        let outgoing = at(&particle(&hook), &sample("t", data), NOW);
+        outgoing.map(|outgoing| outgoing.body.unwrap_or_default().len()).map_err(|why| why.name)
+    };
+    let large = json!({"v": "x".repeat(16_000)}).to_string();
+    let list = json!({"a": vec![0; 300]}).to_string();
+    for place in ["form", "headers", "query"] {
+        assert_eq!(length(place, pairs(200, "{{{v}}}"), &large), Err("template"), "{place}");
+        assert_eq!(length(place, pairs(50, "{{#a}}{{#a}}{{/a}}{{/a}}"), &list), Err("template"), "{place}");
+    }
+    assert!(length("form", pairs(50, "{{{v}}}"), &large).is_ok_and(|length| length > 50 * 16_000));
+}
+
+#[test]
 fn what_an_event_names_takes_no_written_headers_place() {
     let hook = particle(
         r#"{"event":"t","url":"https://h.com/","headers":{"{{{n}}}":"theirs","X-Role":"reader","Host":"evil.example"}}"#,

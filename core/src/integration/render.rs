@@ -6,7 +6,7 @@
 use super::encoding::form;
 use super::hook::{Auth, Hook, Method, Pairs, Payload};
 use crate::json::Members;
-use crate::template::{Context, RenderError, Template};
+use crate::template::{Context, RenderError, render_pairs};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
@@ -15,7 +15,8 @@ use serde_json::Value;
 pub const FORM: &str = "application/x-www-form-urlencoded";
 /// The type of JSON, which is also accepted then.
 pub const JSON: &str = "application/json";
-/// The most one template of a request may render to, bytes: events have 16 KB of data.
+/// The most one template of a request may render to, and all of a form's, a query's or the headers' together, bytes:
+/// events have 16 KB of data.
 pub const LIMIT: usize = 1024 * 1024;
 
 /// The fields that are sent unless a definition says `noDefaults`, in the order of the documented request.
@@ -125,6 +126,5 @@ fn merged(defaults: &Defaults, text: &str) -> String {
 }
 
 fn rendered(pairs: &Pairs, context: &Context<'_>) -> Result<Vec<(String, String)>, RenderError> {
-    let render = |template: &Template| template.render(context, LIMIT);
-    pairs.iter().map(|(name, value)| Ok((render(name)?, render(value)?))).collect()
+    render_pairs(pairs, context, LIMIT)
 }

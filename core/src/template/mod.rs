@@ -145,3 +145,35 @@ impl Template {
         self.nodes.iter().any(|node| node.mentions(name))
     }
 }
+
+/// Renders names and values, all of them together to at most `limit` bytes and in the steps of one rendering: a
+/// definition can have thousands.
+///
+/// # Errors
+///
+/// As [`Template::render`].
+///
+/// ```
+/// use fieldhook_core::template::{Context, Fields, RenderError, Template, render_pairs};
+///
+/// let fields = Fields::parse(r#"{"v":20.50}"#).unwrap();
+/// let pairs = [(Template::parse("t").unwrap(), Template::parse("{{v}}").unwrap())];
+/// let rendered = render_pairs(&pairs, &Context::of(&fields), 6);
+/// assert_eq!(rendered, Ok(vec![("t".to_owned(), "20.50".to_owned())]));
+/// assert_eq!(render_pairs(&pairs, &Context::of(&fields), 5), Err(RenderError::TooLarge));
+/// ```
+pub fn render_pairs(
+    pairs: &[(Template, Template)],
+    context: &Context<'_>,
+    limit: usize,
+) -> Result<Vec<(String, String)>, RenderError> {
+    let mut renderer = Renderer::new(context);
+    let mut room = limit;
+    let mut rendered = |template: &Template| {
+        let mut output = Output::new(room);
+        renderer.template(template, &mut output)?;
+        room = output.room();
+        Ok(output.into_text())
+    };
+    pairs.iter().map(|(name, value)| Ok((rendered(name)?, rendered(value)?))).collect()
+}
