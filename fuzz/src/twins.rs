@@ -24,6 +24,7 @@ pub fn check(data: &[u8]) {
         }
         world.holds();
     }
+    world.is_stored();
     world.converges();
 }
 
@@ -121,6 +122,10 @@ impl World {
         if !self.claimed {
             agrees(&self.hears(), &self.desired);
         }
+    }
+
+    /// What is stored is the same twin.
+    fn is_stored(&self) {
         let stored = self.twin.to_stored().expect("a twin is written");
         let again = Twin::from_stored(&stored).expect("what was written is read");
         assert_eq!(again.show(|_| true), self.twin.show(|_| true));
