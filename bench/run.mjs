@@ -1,104 +1,104 @@
-// `npm run bench -- --quick`: the Worker and a plain JavaScript one beside it, in turn, on this machine.
+// `npm run bench`: the Worker beside what a user would pick instead, on this machine (BENCHMARKS.md says what and how).
 //
-// Machines are shared and drift, so what counts is the ratio of two windows that follow one another, never a
-// window by itself. `--json FILE` keeps the numbers.
+//   npm run bench                      all of it, in about twenty minutes; the table goes into BENCHMARKS.md
+//   npm run bench -- --quick           two minutes: enough to see whether a change made something worse
+//   npm run bench -- --only full,sse   parts: full batch refused latency cpu sse floors cold memory size growth
+//   npm run bench -- --growth          how the reply's latency changes as things grow, and nothing else
+//   npm run bench -- --json FILE       the ratios and counters, for programs
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { gzipSync } from "node:zlib";
-import { readFileSync } from "node:fs";
-import { main, run, say, step } from "../scripts/lib/console.mjs";
-import { inRoot } from "../scripts/lib/paths.mjs";
+import { writeFileSync } from "node:fs";
+import { main, Missing, say, step } from "../scripts/lib/console.mjs";
 import { setUp } from "../scripts/lib/setup.mjs";
 import { buildWorker } from "../scripts/lib/wasm-build.mjs";
-import { serveWorker } from "../scripts/lib/worker.mjs";
+import { buildHello, ensurePeers } from "./install.mjs";
+import { Load } from "./load/client.mjs";
+import { measureCold } from "./parts/cold.mjs";
+import { measureGrowth } from "./parts/growth.mjs";
+import { measureMemory } from "./parts/memory.mjs";
+import { PARTS } from "./parts/rates.mjs";
+import { measureSize } from "./parts/size.mjs";
+import { print, write } from "./report.mjs";
+import { measureRounds } from "./rounds.mjs";
+import { Subjects } from "./subjects/index.mjs";
+import { Windows } from "./window.mjs";
 
-const SECRET = "bench-secret";
-const CONNECTIONS = 16;
-const DEVICES = 1000;
-/** `--quick` takes two minutes. */
-const ROUNDS = process.argv.includes("--quick") ? 8 : 24;
-const WINDOW_SECONDS = 3;
-const WARM_UP_SECONDS = 5;
+const ALONE = ["cold", "memory", "size", "growth"];
 
-/** Each subject: its entry module, and what its load does differently. */
-const SUBJECTS = {
-  fieldhook: { entry: inRoot("src", "entry.mjs"), port: 8911 },
-  plain: { entry: inRoot("bench", "peers", "plain.mjs"), port: 8912 },
+/** How long everything is looked at; seconds. A window that others disturbed is taken again, so many times in all. */
+const WHOLE = { rounds: 7, seconds: 4, lead: 1, warmUp: 6, tries: 3, starts: 20, fresh: 3 };
+const QUICK = {
+  rounds: 5,
+  seconds: 0.6,
+  lead: 0.2,
+  warmUp: 0.6,
+  tries: 2,
+  starts: 5,
+  fresh: 1,
+  isQuick: true,
 };
 
 await main(async () => {
+  const plan = process.argv.includes("--quick") ? QUICK : WHOLE;
+  const wanted = partsWanted();
   const toolchain = await setUp();
   if (!toolchain) return;
+  await ensurePeers();
   await buildWorker(toolchain, "release");
-  const jsonFile = valueOf("--json");
-  const storage = mkdtempSync(join(tmpdir(), "fieldhook-bench-"));
-  const running = [];
-  try {
-    for (const [name, { entry, port }] of Object.entries(SUBJECTS)) {
-      const vars = { HMAC_SECRETS: SECRET, DEDUP_KV: "off" };
-      running.push(await serveWorker({ entry, port, vars, persist: join(storage, name) }));
-    }
-    const result = await measure();
-    report(result);
-    if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify(result, null, 2)}\n`);
-  } finally {
-    for (const miniflare of running) await miniflare.dispose();
-    rmSync(storage, { recursive: true, force: true });
-  }
+  await buildHello(toolchain);
+  const result = await measure(wanted, plan);
+  print(result);
+  const file = valueOf("--json");
+  const { ratios, counters } = result;
+  if (file) writeFileSync(file, `${JSON.stringify({ ratios, counters }, null, 2)}\n`);
+  if (plan === WHOLE && wanted.length === allParts().length) write(result);
 });
 
-async function measure() {
-  await step("Warming up", async () => {
-    for (const name of Object.keys(SUBJECTS)) await load(name, { seconds: WARM_UP_SECONDS });
-  });
-  const rounds = [];
-  for (let round = 1; round <= ROUNDS; round++) {
-    // Each goes first every other time, so that drift favours neither.
-    const order = round % 2 ? ["fieldhook", "plain"] : ["plain", "fieldhook"];
-    const rates = {};
-    for (const name of order) rates[name] = await load(name, { seconds: WINDOW_SECONDS });
-    rates.repeat = await load("fieldhook", { seconds: WINDOW_SECONDS, repeat: true });
-    rounds.push(rates);
-    say(
-      `  round ${round} of ${ROUNDS}: ${Object.entries(rates)
-        .map(([name, { rate }]) => `${name} ${rate.toFixed(0)}/s`)
-        .join(", ")}`,
-    );
-  }
-  return {
-    ratios: {
-      full_vs_js: spread(rounds.map(({ fieldhook, plain }) => fieldhook.rate / plain.rate)),
-      duplicate_vs_new: spread(rounds.map(({ repeat, fieldhook }) => repeat.rate / fieldhook.rate)),
-    },
-    counters: { wasm_gz_bytes: gzipSync(readFileSync(inRoot("build", "index_bg.wasm"))).length },
+async function measure(wanted, plan) {
+  const subjects = new Subjects();
+  const load = new Load();
+  const windows = new Windows(load, subjects, plan.tries);
+  const stop = async () => {
+    load.stop();
+    await subjects.stop();
   };
-}
-
-async function load(name, { seconds, repeat = false }) {
-  const url = `http://127.0.0.1:${SUBJECTS[name].port}`;
-  const options = { url, secret: SECRET, connections: CONNECTIONS, devices: DEVICES, seconds, repeat };
-  const printed = await run(process.execPath, [inRoot("bench", "load.mjs"), JSON.stringify(options)]);
-  const result = JSON.parse(printed);
-  const refused = Object.keys(result.statuses).filter((status) => status !== "204");
-  // A server that answers errors quickly must not look fast.
-  if (refused.length) throw new Error(`${name} answered ${JSON.stringify(result.statuses)}`);
+  const result = { ratios: {}, counters: {} };
+  const add = ({ ratios, counters, ...more }) => {
+    Object.assign(result.ratios, ratios);
+    Object.assign(result.counters, counters);
+    Object.assign(result, more);
+  };
+  try {
+    const inRounds = Object.fromEntries(Object.entries(PARTS).filter(([name]) => wanted.includes(name)));
+    if (wanted.includes("size")) add(measureSize());
+    if (wanted.includes("cold"))
+      await step("Cold starts", async () => add(await measureCold(subjects, plan)));
+    if (Object.keys(inRounds).length) {
+      await step("Rounds", async () => add(await measureRounds(windows, inRounds, plan)));
+    }
+    if (wanted.includes("memory")) {
+      await step("Memory", async () => add(await measureMemory(load, subjects, plan)));
+    }
+    if (wanted.includes("growth")) await step("Growth", async () => add(await measureGrowth(windows, plan)));
+  } finally {
+    await stop();
+  }
+  result.note = `${windows.disturbed} of ${windows.taken} windows stayed disturbed.`;
+  if (windows.disturbed) say(`  the machine was busy: ${result.note}`);
   return result;
 }
 
-function spread(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  const median = sorted.length % 2 ? sorted[Math.floor(middle)] : (sorted[middle - 1] + sorted[middle]) / 2;
-  return { median, min: sorted[0], max: sorted.at(-1) };
+function allParts() {
+  return [...Object.keys(PARTS), ...ALONE];
 }
 
-function report({ ratios, counters }) {
-  for (const [name, { median, min, max }] of Object.entries(ratios)) {
-    console.log(`${name}: ${median.toFixed(2)} (${min.toFixed(2)} to ${max.toFixed(2)})`);
-  }
-  for (const [name, value] of Object.entries(counters)) console.log(`${name}: ${value}`);
+/** Growth takes minutes: a quick run leaves it out unless it is asked for. */
+function partsWanted() {
+  if (process.argv.includes("--growth")) return ["growth"];
+  const names = valueOf("--only")?.split(",");
+  const unknown = names?.find((name) => !allParts().includes(name));
+  if (unknown) throw new Missing(`There is no part ${unknown}.`, `Parts: ${allParts().join(", ")}`);
+  const left = process.argv.includes("--quick") ? ["growth"] : [];
+  return names ?? allParts().filter((name) => !left.includes(name));
 }
 
 function valueOf(flag) {

@@ -36,11 +36,15 @@ export async function ensurePackages() {
  * Installs Particle's own clients, which few tests run. They are 600 packages of their own, so whoever runs none
  * of their tests does without; and none of their install scripts runs (tests/clients/.npmrc).
  */
-export async function ensureClients() {
-  const folder = inRoot("tests", "clients");
-  const print = fingerprint(["package.json", "package-lock.json"].map((name) => join(folder, name)));
+export function ensureClients() {
+  return installApart(inRoot("tests", "clients"), "Particle's clients");
+}
+
+/** Installs the packages of a folder that has a lock file of its own, when they are absent or older than it. */
+export async function installApart(folder, name) {
+  const print = fingerprint(["package.json", "package-lock.json"].map((file) => join(folder, file)));
   await once(join(folder, "node_modules", ".fieldhook-packages"), print, () =>
-    step("Installing Particle's clients", () => run(...npm(folder, "ci"))),
+    step(`Installing ${name}`, () => run(...npm(folder, "ci"))),
   );
 }
 

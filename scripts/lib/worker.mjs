@@ -1,4 +1,4 @@
-// Runs the built Worker in workerd through Miniflare: the one place that knows how, for `npm start`, tests and bench.
+// Runs the built Worker in workerd through Miniflare: the one place that knows how, for `npm start` and tests.
 
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -45,7 +45,8 @@ export async function serveWorker({
           ...options,
           name: "fieldhook",
           bindings: { ...options.bindings, ...vars },
-          ...(await modules(entry, inRoot(VARIANTS[build].folder))),
+          modulesRoot: inRoot(),
+          modules: await bundle(entry, inRoot(VARIANTS[build].folder)),
           outboundService: outbound,
           unsafeDirectSockets: [{ host: LOCALHOST, port }],
         },
@@ -62,7 +63,7 @@ export async function serveWorker({
 }
 
 /** The entry module and all it imports, bundled as wrangler does it, with `folder` in the place of build/. */
-async function modules(entry, folder) {
+export async function bundle(entry, folder) {
   const wasm = join(folder, "index_bg.wasm");
   if (!existsSync(wasm)) throw new Missing("The Worker is not built.", "npm run build");
   const { build } = await import("esbuild");
@@ -78,13 +79,10 @@ async function modules(entry, folder) {
     write: false,
     logLevel: "silent",
   });
-  return {
-    modulesRoot: inRoot(),
-    modules: [
-      { type: "ESModule", path: inRoot("worker.mjs"), contents: outputFiles[0].text },
-      { type: "CompiledWasm", path: inRoot("index_bg.wasm"), contents: readFileSync(wasm) },
-    ],
-  };
+  return [
+    { type: "ESModule", path: inRoot("worker.mjs"), contents: outputFiles[0].text },
+    { type: "CompiledWasm", path: inRoot("index_bg.wasm"), contents: readFileSync(wasm) },
+  ];
 }
 
 function variantPlugin(folder) {
