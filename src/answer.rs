@@ -31,6 +31,8 @@ enum Body {
     Stream(JsValue),
     /// A client's stream, as `stream.mjs` opened it: a body or a WebSocket.
     Live(JsValue),
+    /// `src/openapi.json`, which `entry.mjs` has: in wasm it would lie in every isolate's memory.
+    Description,
 }
 
 impl Answer {
@@ -51,6 +53,11 @@ impl Answer {
 
     pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Answer::text(status, "application/json", body)
+    }
+
+    /// What describes the routes.
+    pub fn description() -> Self {
+        Answer { body: Body::Description, ..Answer::empty(200) }
     }
 
     /// A stream that is open already.
@@ -121,11 +128,13 @@ impl Answer {
         self.status
     }
 
+    /// The `Response`; undefined for the description.
     pub fn into_response(self) -> JsValue {
         let body = match self.body {
             Body::Empty => JsValue::UNDEFINED,
             Body::Bytes(bytes) => Uint8Array::from(bytes.as_slice()).into(),
             Body::Stream(stream) => stream,
+            Body::Description => return JsValue::UNDEFINED,
             Body::Live(live) => return respond_live(self.status, &self.headers, &live),
         };
         respond(self.status, &self.headers, body, self.part)

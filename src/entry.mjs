@@ -4,6 +4,7 @@
 import { DurableObject } from "cloudflare:workers";
 import * as rust from "../build/index.js";
 import { readBody } from "./body.mjs";
+import openapi from "./openapi.json" with { type: "text" };
 
 /** `MAX_BODY`, asked for once: the settings cannot change while an isolate lives. */
 let maxBody;
@@ -13,9 +14,16 @@ export default {
     maxBody ??= rust.Edge.maxBody(env);
     const body = await readBody(request, maxBody);
     if (body === null) return rust.Edge.bodyGivenUp();
-    return rust.Edge.serve(request.method, request.url, flat(request.headers), body, env, ctx);
+    const headers = flat(request.headers);
+    return (await rust.Edge.serve(request.method, request.url, headers, body, env, ctx)) ?? description();
   },
 };
+
+/** What `/openapi.json` answers; a test holds it against the routes. */
+function description() {
+  const headers = { "content-type": "application/json", "cache-control": "no-store" };
+  return new Response(openapi, { headers });
+}
 
 /** Header fields as `name\nvalue\n…`: one string crosses instead of many. */
 function flat(headers) {
