@@ -5,6 +5,7 @@
 use crate::rpc;
 use fieldhook_core::event::DeviceId;
 use fieldhook_core::history::{Page, Query};
+use fieldhook_core::json;
 use fieldhook_core::problem::{Code, Problem, Result};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe};
@@ -25,7 +26,7 @@ pub async fn page(env: &Env, device: &str, query: &Query) -> Result<Page> {
     let unreadable = |_| Problem::new(Code::Internal, "the page cannot be read");
     let text = serde_json::to_string(query).map_err(unreadable)?;
     let page = rpc::device(env, device).history(&text).await?;
-    serde_json::from_str(&page).map_err(unreadable)
+    json::read(&page).map_err(unreadable)
 }
 
 /// All pages from `first` on, as a `ReadableStream`.

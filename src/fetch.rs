@@ -3,6 +3,7 @@
 
 use fieldhook_core::delivery::outcome::{Failure, Heard};
 use fieldhook_core::integration::request::Outgoing;
+use fieldhook_core::json;
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::futures::JsFuture;
@@ -72,7 +73,7 @@ pub async fn send(outgoing: &Outgoing, timeout: i64, cap: usize) -> Reply {
     let (method, url, body) = (outgoing.method, outgoing.url.as_str(), outgoing.body.clone());
     let answered = JsFuture::from(send_js(method, url, headers, body, timeout as f64, cap as f64)).await;
     let text = answered.ok().and_then(|text| text.as_string()).unwrap_or_default();
-    let Ok(told) = serde_json::from_str::<Told>(&text) else { return Reply::failed(Failure::Other, 0) };
+    let Ok(told) = json::read::<Told>(&text) else { return Reply::failed(Failure::Other, 0) };
     if let Some(error) = told.error {
         let failure = Failure::read(&error);
         return Reply::failed(if told.reading { failure.in_body() } else { failure }, told.took);

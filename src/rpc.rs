@@ -11,6 +11,7 @@ use fieldhook_core::fleet::append::{Append, Confirmed};
 use fieldhook_core::fleet::index::{Filter, Page};
 use fieldhook_core::fleet::stats::{Counts, Days};
 use fieldhook_core::integration::{Reason, Stored};
+use fieldhook_core::json;
 use fieldhook_core::log::{Accept, Accepted};
 use fieldhook_core::notice::Notice;
 use fieldhook_core::problem::{Code, Problem, Result, from_wire};
@@ -244,7 +245,7 @@ impl Device<'_> {
             answer = text("device.accept", stub()?.accept(&message)).await;
         }
         let answer = answer.map_err(|_| not_stored())?;
-        serde_json::from_str(&answer).map_err(|_| not_stored())
+        json::read(&answer).map_err(|_| not_stored())
     }
 
     pub async fn describe(&self) -> Result<String> {
@@ -260,7 +261,7 @@ impl Device<'_> {
         let unreadable = |_| Problem::new(Code::Internal, "the series cannot be read");
         let plan = serde_json::to_string(plan).map_err(unreadable)?;
         let piece = from_wire(&text("device.series", self.stub()?.series(&plan)).await?)?;
-        serde_json::from_str(&piece).map_err(unreadable)
+        json::read(&piece).map_err(unreadable)
     }
 
     /// Reads or writes the twin; answers its version and itself.
@@ -315,7 +316,7 @@ impl Fleet {
         if answer.is_empty() {
             return Ok(None);
         }
-        let confirmed = serde_json::from_str(&answer)
+        let confirmed = json::read(&answer)
             .map_err(|_| Problem::new(Code::Internal, "the shard's answer cannot be read"))?;
         Ok(Some(confirmed))
     }
@@ -333,8 +334,7 @@ impl Fleet {
     pub async fn devices(&self, after: &str, limit: usize, filter: &Filter) -> Result<Page> {
         let filter = serde_json::to_string(filter).unwrap_or_default();
         let page = from_wire(&text("fleet.devices", self.0.devices(after, to_u32(limit), &filter)).await?)?;
-        serde_json::from_str(&page)
-            .map_err(|_| Problem::new(Code::Internal, "a shard's answer cannot be read"))
+        json::read(&page).map_err(|_| Problem::new(Code::Internal, "a shard's answer cannot be read"))
     }
 
     pub async fn count(&self, counts: &Counts) -> Result<()> {
@@ -344,8 +344,7 @@ impl Fleet {
 
     pub async fn stats(&self) -> Result<Days> {
         let days = from_wire(&text("fleet.stats", self.0.stats()).await?)?;
-        serde_json::from_str(&days)
-            .map_err(|_| Problem::new(Code::Internal, "a shard's answer cannot be read"))
+        json::read(&days).map_err(|_| Problem::new(Code::Internal, "a shard's answer cannot be read"))
     }
 
     /// A page of the shard's log from a position, or from its head.
@@ -428,7 +427,7 @@ fn written<T: Serialize>(value: &T) -> Result<String> {
 }
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|_| Problem::new(Code::Internal, "an object's answer cannot be read"))
+    json::read(text).map_err(|_| Problem::new(Code::Internal, "an object's answer cannot be read"))
 }
 
 /// The deployment's configuration.

@@ -5,6 +5,7 @@
 //! Each level is read through `RawValue`: `serde_json::Value` would take an object with a certain private
 //! key for a number, and recurse before its depth is known.
 
+use crate::json;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ impl Json {
     /// assert_eq!(Json::parse("[1", 8).unwrap_err(), Invalid::Syntax);
     /// ```
     pub fn parse(text: &str, depth: usize) -> Result<Self, Invalid> {
-        Json::read(serde_json::from_str(text)?, depth)
+        Json::read(json::read(text)?, depth)
     }
 
     pub(crate) fn read(raw: &RawValue, depth: usize) -> Result<Self, Invalid> {
@@ -98,7 +99,7 @@ pub(crate) fn quoted(text: &str) -> String {
 
 /// The members of a JSON object, values not yet read. Of a key given twice the last counts, as in JavaScript.
 pub(crate) fn members(text: &str) -> Result<BTreeMap<String, &RawValue>, Invalid> {
-    Ok(serde_json::from_str(text)?)
+    Ok(json::read(text)?)
 }
 
 fn write(raw: &RawValue, depth: usize, out: &mut String) -> Result<(), Invalid> {
@@ -117,7 +118,7 @@ fn write(raw: &RawValue, depth: usize, out: &mut String) -> Result<(), Invalid> 
         }
         Some(b'[') => {
             let depth = depth.checked_sub(1).ok_or(Invalid::TooDeep)?;
-            let items: Vec<&RawValue> = serde_json::from_str(text)?;
+            let items: Vec<&RawValue> = json::read(text)?;
             out.push('[');
             for (index, item) in items.into_iter().enumerate() {
                 out.push_str(if index == 0 { "" } else { "," });
@@ -125,7 +126,7 @@ fn write(raw: &RawValue, depth: usize, out: &mut String) -> Result<(), Invalid> 
             }
             out.push(']');
         }
-        Some(b'"') => out.push_str(&quoted(&serde_json::from_str::<String>(text)?)),
+        Some(b'"') => out.push_str(&quoted(&json::read::<String>(text)?)),
         _ => out.push_str(text),
     }
     Ok(())
@@ -137,7 +138,7 @@ fn same(a: &str, b: &str) -> bool {
     }
     match (a.bytes().next(), b.bytes().next()) {
         (Some(b'['), Some(b'[')) => {
-            let items = |text| serde_json::from_str::<Vec<&RawValue>>(text).unwrap_or_default();
+            let items = |text| json::read::<Vec<&RawValue>>(text).unwrap_or_default();
             let (a, b) = (items(a), items(b));
             a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| same(a.get(), b.get()))
         }

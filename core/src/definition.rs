@@ -1,5 +1,6 @@
 //! Reading a definition that a caller wrote: each property by name, errors at the property they are in.
 
+use crate::json;
 use crate::problem::{Code, Problem, Result};
 use crate::template::{Document, ParseError, Template};
 use serde_json::Value;
@@ -24,7 +25,7 @@ impl Properties {
     pub fn parse(body: &[u8]) -> Result<Self> {
         let raw: &RawValue = serde_json::from_slice(body)
             .map_err(|error| Problem::new(Code::BadJson, format!("not valid JSON: {error}")))?;
-        let map = serde_json::from_str(raw.get())
+        let map = json::read(raw.get())
             .map_err(|_| Problem::new(Code::BadDefinition, "a definition is a JSON object"))?;
         Ok(Properties { map })
     }
@@ -35,7 +36,7 @@ impl Properties {
     }
 
     fn value(&mut self, name: &str) -> Result<Option<Value>> {
-        let parse = |raw: Box<RawValue>| serde_json::from_str(raw.get());
+        let parse = |raw: Box<RawValue>| json::read(raw.get());
         self.take(name).map(parse).transpose().map_err(|_| bad(name, "cannot be read"))
     }
 

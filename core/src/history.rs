@@ -2,6 +2,7 @@
 //! (DESIGN.md, "Reading").
 
 use crate::clock::Time;
+use crate::json;
 use crate::log::{Row, View};
 use crate::problem::{Code, Problem, Result};
 use crate::request::Request;
@@ -225,7 +226,7 @@ const CSV_HEAD: &str = "seq,id,event,data,coreid,published_at,received_at,source
 
 /// RFC 4180. A cell that a spreadsheet would run as a formula is prefixed with an apostrophe.
 fn write_csv(out: &mut String, view: &View) {
-    let data = match serde_json::from_str::<String>(view.data.get()) {
+    let data = match json::read::<String>(view.data.get()) {
         Ok(text) => text,
         Err(_) => view.data.get().to_owned(),
     };

@@ -273,7 +273,7 @@ impl Row {
     /// # Errors
     /// `internal` for a row that this version cannot read.
     pub fn view(self) -> Result<View, Problem> {
-        let details: Details = serde_json::from_str(&self.details)
+        let details: Details = json::read(&self.details)
             .map_err(|_| Problem::new(Code::Internal, format!("the row {} cannot be read", self.seq)))?;
         Ok(details.view(self.seq, self.received_at, &self.event, &self.data))
     }

@@ -3,6 +3,7 @@
 //! Not here: what the log is told. A [`Problem`] is what the *caller* is told, so it never holds a secret,
 //! a stored row or another caller's text.
 
+use crate::json;
 use serde::Serialize;
 
 /// A stable error code (DESIGN.md, "Shapes").
@@ -328,7 +329,7 @@ pub fn from_wire(wire: &str) -> Result<String> {
     let unreadable = || Problem::new(Code::Internal, "an object's answer cannot be read");
     let text = wire.strip_prefix('-').ok_or_else(unreadable)?;
     let (code, detail, field, wait): (String, String, Option<String>, Option<u32>) =
-        serde_json::from_str(text).map_err(|_| unreadable())?;
+        json::read(text).map_err(|_| unreadable())?;
     let code = Code::parse(&code).ok_or_else(unreadable)?;
     Err(Problem { field, wait, ..Problem::new(code, detail) })
 }

@@ -1,6 +1,7 @@
 //! A product's devices as Particle's clients read them: pages by number, not by cursor
 //! (PARTICLE.md, "Streams and REST").
 
+use crate::json;
 use crate::problem::{Code, Problem, Result};
 use crate::request::Request;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ pub struct Device {
 impl Device {
     /// From what a device is shown as; `None` for what is no device.
     pub fn read(json: &str) -> Option<Self> {
-        serde_json::from_str(json).ok()
+        json::read(json).ok()
     }
 
     pub fn is_of(&self, product: &str) -> bool {

@@ -3,6 +3,7 @@
 
 use crate::event::SourceName;
 use crate::integration::{Listed, Stored};
+use crate::json;
 use crate::problem::{Code, Problem, Result};
 use crate::source::{self, Source};
 use crate::transform::{self, Transform};
@@ -70,7 +71,7 @@ impl Snapshot {
     /// `unavailable` if any of it cannot be read: half a configuration could be an open door.
     pub fn parse(text: &str) -> Result<Self> {
         let cannot = |what: &str| Problem::new(Code::Unavailable, format!("the configuration {what}"));
-        let document: Document = serde_json::from_str(text).map_err(|_| cannot("cannot be read"))?;
+        let document: Document = json::read(text).map_err(|_| cannot("cannot be read"))?;
         let mut snapshot =
             Snapshot { version: document.version, shards: document.shards, ..Snapshot::default() };
         for Named { name, definition } in &document.sources {
@@ -108,7 +109,7 @@ impl Snapshot {
 }
 
 fn read_integration(json: &RawValue) -> std::result::Result<Listed, String> {
-    let stored: Stored = serde_json::from_str(json.get()).map_err(|error| error.to_string())?;
+    let stored: Stored = json::read(json.get()).map_err(|error| error.to_string())?;
     Listed::of(stored).map_err(|problem| problem.detail)
 }
 

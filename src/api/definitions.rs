@@ -9,7 +9,7 @@ use crate::rpc;
 use fieldhook_core::event::{Event, SourceName, is_name};
 use fieldhook_core::history::limit;
 use fieldhook_core::ingest::{self, Arrival, Ingest};
-use fieldhook_core::json::shown;
+use fieldhook_core::json::{self, shown};
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::proof::Credential;
 use fieldhook_core::proof::access::Scope;
@@ -55,7 +55,7 @@ async fn list(call: &Call<'_>, kind: Kind) -> Result<Answer> {
     let limit = limit(call.request)?;
     let after = call.request.query_value("after").unwrap_or_default();
     let text = rpc::registry(&call.platform.env)?.list(kind.as_str(), &after, limit + 1).await?;
-    let items: Vec<(String, Box<RawValue>)> = serde_json::from_str(&text)
+    let items: Vec<(String, Box<RawValue>)> = json::read(&text)
         .map_err(|_| Problem::new(Code::Internal, "the registry's answer cannot be read"))?;
     let more = items.len() > limit;
     let next = items.iter().take(limit).next_back().filter(|_| more).map(|(name, _)| name.clone());

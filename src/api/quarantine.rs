@@ -12,6 +12,7 @@ use fieldhook_core::event::SourceName;
 use fieldhook_core::fleet::shard_name;
 use fieldhook_core::history::limit;
 use fieldhook_core::ingest::{self, Arrival, Ingest};
+use fieldhook_core::json;
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::proof::access::Scope;
 use fieldhook_core::quarantine::{Entry, Position};
@@ -52,8 +53,8 @@ async fn list(call: &Call<'_>) -> Result<Answer> {
         let before = after.map(|after| after.seen_from(shard).to_id()).unwrap_or_default();
         let fleet = rpc::fleet(&call.platform.env, &shard_name(shard))?;
         let page = fleet.quarantine_list(&before, limit + 1).await?;
-        let (page, ended_early): (Vec<(u64, i64, Entry)>, bool) = serde_json::from_str(&page)
-            .map_err(|_| Problem::new(Code::Internal, "a shard's answer cannot be read"))?;
+        let (page, ended_early): (Vec<(u64, i64, Entry)>, bool) =
+            json::read(&page).map_err(|_| Problem::new(Code::Internal, "a shard's answer cannot be read"))?;
         for (number, at, entry) in page {
             found.push((Position { at: Time::from_millis(at), shard, number }, entry));
         }
@@ -114,8 +115,8 @@ async fn entry_at(call: &Call<'_>, position: Position) -> Result<(rpc::Fleet, En
     }
     let fleet = rpc::fleet(&call.platform.env, &shard_name(position.shard))?;
     let stored = fleet.quarantine_read(position.number).await?;
-    let entry: Entry = serde_json::from_str(&stored)
-        .map_err(|_| Problem::new(Code::Internal, "the entry cannot be read back"))?;
+    let entry: Entry =
+        json::read(&stored).map_err(|_| Problem::new(Code::Internal, "the entry cannot be read back"))?;
     if entry.at != position.at {
         return Err(unknown());
     }

@@ -5,6 +5,7 @@ use crate::isolate;
 use crate::sqlite::{self, Columns, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::history::{Query, Writer};
+use fieldhook_core::json;
 use fieldhook_core::log::Row;
 use fieldhook_core::problem::{Code, Problem, Result};
 
@@ -22,7 +23,7 @@ pub(super) fn row(mut columns: Columns) -> Row {
 /// A page as JSON (`fieldhook_core::history::Page`).
 pub(super) fn page(device: &Inner, query: &str) -> Result<String> {
     let query: Query =
-        serde_json::from_str(query).map_err(|_| Problem::new(Code::Internal, "the query cannot be read"))?;
+        json::read(query).map_err(|_| Problem::new(Code::Internal, "the query cannot be read"))?;
     if device.known()?.is_none() {
         return Err(Problem::new(Code::UnknownDevice, "no event of this device has been accepted"));
     }

@@ -16,6 +16,7 @@ use crate::sqlite::{self, Schema, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::dialogue::{Dialogue, Said, Turn};
 use fieldhook_core::fleet::append::Sent;
+use fieldhook_core::json;
 use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, Outcome, Row};
 use fieldhook_core::parts::{PARTS, Parts};
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
@@ -190,8 +191,8 @@ impl Inner {
     }
 
     fn accept(self: &Rc<Self>, message: &str) -> Result<String> {
-        let accept: Accept = serde_json::from_str(message)
-            .map_err(|_| Problem::new(Code::Internal, "the events cannot be read"))?;
+        let accept: Accept =
+            json::read(message).map_err(|_| Problem::new(Code::Internal, "the events cannot be read"))?;
         let was_awake = self.loaded.borrow().is_some();
         let mut loaded = self.open()?;
         let (before, first_seq) = (loaded.device.clone(), loaded.next_seq);
@@ -368,7 +369,7 @@ impl Inner {
         let mut columns = sqlite::first(&self.sql, schema::WAKE, Vec::new())?.ok_or_else(damaged)?;
         let device = match columns.text().as_str() {
             "" => DeviceState::default(),
-            json => serde_json::from_str::<DeviceState>(json).map_err(|_| damaged())?,
+            json => json::read::<DeviceState>(json).map_err(|_| damaged())?,
         };
         let (seq, received) = (columns.unsigned(), columns.integer());
         let last_heard = match seq {

@@ -4,13 +4,13 @@ use super::{Inner, schema};
 use crate::isolate;
 use crate::sqlite::{self, Value, integer};
 use fieldhook_core::clock::Time;
+use fieldhook_core::json;
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::series::{BYTES_PER_CALL, DISORDER, Plan, ROWS_PER_CALL, Series, first_not};
 
 /// What a piece comes to, a [`Series`] as JSON.
 pub(super) fn piece(device: &Inner, plan: &str) -> Result<String> {
-    let plan: Plan =
-        serde_json::from_str(plan).map_err(|_| Problem::new(Code::Internal, "the plan cannot be read"))?;
+    let plan: Plan = json::read(plan).map_err(|_| Problem::new(Code::Internal, "the plan cannot be read"))?;
     let Some(loaded) = device.known()? else {
         return Err(Problem::new(Code::UnknownDevice, "no event of this device has been accepted"));
     };

@@ -14,6 +14,7 @@ use fieldhook_core::delivery::listing::Query;
 use fieldhook_core::delivery::record::{Attempt, Status};
 use fieldhook_core::delivery::report::{Answer, Passed, Report, Why};
 use fieldhook_core::delivery::tally::{ALWAYS_KEPT, ATTEMPTS_MAX, Counts, Tally};
+use fieldhook_core::json;
 use fieldhook_core::notice::Notice;
 use fieldhook_core::problem::{Code, Problem, Result};
 use serde_json::value::RawValue;
@@ -65,8 +66,8 @@ const NEWEST: &str = "SELECT at FROM attempts WHERE integration = ? ORDER BY at 
 impl Shard {
     /// Takes one outcome, see [`Report`], and tells those who listen.
     pub(super) fn report(&self, message: &str, notices: &str) -> Result<String> {
-        let notices: Vec<Notice> = serde_json::from_str(notices).map_err(|_| unreadable())?;
-        let report: Report = serde_json::from_str(message).map_err(|_| unreadable())?;
+        let notices: Vec<Notice> = json::read(notices).map_err(|_| unreadable())?;
+        let report: Report = json::read(message).map_err(|_| unreadable())?;
         self.schema.prepare(&self.sql)?;
         let answer = match report {
             Report::Attempt(unreported) => self.take_attempt(&unreported)?,
@@ -140,7 +141,7 @@ impl Shard {
     fn tally(&self, integration: &str) -> Result<Tally> {
         let query = "SELECT json FROM tallies WHERE integration = ?";
         match sqlite::first(&self.sql, query, vec![integration.into()])? {
-            Some(mut columns) => serde_json::from_str(&columns.text()).map_err(|_| unreadable()),
+            Some(mut columns) => json::read(&columns.text()).map_err(|_| unreadable()),
             None => Ok(Tally::default()),
         }
     }
@@ -223,7 +224,7 @@ impl Shard {
             return Ok(Circuit::default());
         }
         let row = sqlite::first(&self.sql, "SELECT json FROM circuits WHERE host = ?", vec![host.into()])?;
-        Ok(row.and_then(|mut columns| serde_json::from_str(&columns.text()).ok()).unwrap_or_default())
+        Ok(row.and_then(|mut columns| json::read(&columns.text()).ok()).unwrap_or_default())
     }
 
     /// A circuit that is as good as new needs no row.
@@ -244,7 +245,7 @@ impl Shard {
 
     /// Attempts behind a cursor, newest first, as JSON: see [`Query`].
     pub(super) fn attempts(&self, query: &str) -> Result<String> {
-        let query: Query = serde_json::from_str(query).map_err(|_| unreadable())?;
+        let query: Query = json::read(query).map_err(|_| unreadable())?;
         if !self.schema.exists(&self.sql)? {
             return Ok("[]".to_owned());
         }

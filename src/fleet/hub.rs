@@ -9,6 +9,7 @@ use crate::isolate;
 use crate::sqlite::{self, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::fleet::append::Sent;
+use fieldhook_core::json;
 use fieldhook_core::notice::Notice;
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
 use fieldhook_core::request::{Body, Headers, Request};
@@ -79,7 +80,7 @@ impl Shard {
             Some(text) => Some(text.parse::<u64>().map_err(|_| unreadable())?),
         };
         let limits: Option<Limits> =
-            field("limits").map(|text| serde_json::from_str(&text)).transpose().map_err(|_| unreadable())?;
+            field("limits").map(|text| json::read(&text)).transpose().map_err(|_| unreadable())?;
         let (head, _) = self.ends()?;
         if after.is_some_and(|after| after > head) {
             return Err(not_there_yet());
@@ -241,7 +242,7 @@ fn select(wanted: &Wanted, from: u64, end: u64, descending: bool) -> (String, Ve
 }
 
 fn read_wanted(text: &str) -> Result<Wanted> {
-    serde_json::from_str(text).map_err(|_| unreadable())
+    json::read(text).map_err(|_| unreadable())
 }
 
 fn unreadable() -> Problem {

@@ -8,6 +8,7 @@ use fieldhook_core::clock::Time;
 use fieldhook_core::fleet::append::Sent;
 use fieldhook_core::fleet::index::{Behind, Entry, Filter, Page};
 use fieldhook_core::fleet::stats::{Counts, Days, day_of};
+use fieldhook_core::json;
 use fieldhook_core::problem::{Code, Problem, Result};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ impl Shard {
             let mut columns = columns?;
             let _position = columns.unsigned();
             let (device, born, body) = (columns.text(), Time::from_millis(columns.integer()), columns.text());
-            let run: Vec<Sent> = serde_json::from_str(&body).map_err(|_| damaged())?;
+            let run: Vec<Sent> = json::read(&body).map_err(|_| damaged())?;
             loaded.behind.reread(run.len() as u64, body.len());
             let entry = self.entry(loaded, &device)?.filter(|entry| entry.born == born);
             for sent in &run {
@@ -93,8 +94,8 @@ impl Shard {
     }
 
     pub(super) fn list_devices(&self, after: &str, limit: u32, filter: &str) -> Result<String> {
-        let filter: Filter = serde_json::from_str(filter)
-            .map_err(|_| Problem::new(Code::Internal, "the filter cannot be read"))?;
+        let filter: Filter =
+            json::read(filter).map_err(|_| Problem::new(Code::Internal, "the filter cannot be read"))?;
         let Some(loaded) = self.known()? else { return Ok("[]".to_owned()) };
         let page = self.page(&loaded, after, limit, &filter);
         self.keep(loaded);
@@ -145,7 +146,7 @@ impl Shard {
 }
 
 fn read(entry: &str) -> Result<Entry> {
-    serde_json::from_str(entry).map_err(|_| damaged())
+    json::read(entry).map_err(|_| damaged())
 }
 
 fn damaged() -> Problem {

@@ -7,6 +7,7 @@ use crate::sqlite::{self, Value, integer};
 use fieldhook_core::delivery::job::{
     Ask, Events, JOBS_MAX, Job, KEPT_FOR, Next, Place, TICK, Taken, Task, WAKE_PER_TICK,
 };
+use fieldhook_core::json;
 use fieldhook_core::problem::{Code, Problem, Result};
 use std::rc::Rc;
 use worker::console_error;
@@ -27,7 +28,7 @@ const ESTIMATE: &str = "SELECT count(*) FROM runs, json_each(runs.body) AS sent 
 impl Shard {
     /// Takes a job; a second one of the same id is the first.
     pub(super) fn start_job(&self, job: &str) -> Result<String> {
-        let job: Job = serde_json::from_str(job).map_err(|_| unreadable())?;
+        let job: Job = json::read(job).map_err(|_| unreadable())?;
         let mut loaded = self.open()?;
         let running = self.jobs()?.iter().filter(|job| job.ended_at.is_none()).count() as u64;
         // A wake is owed to whoever resumed.
@@ -51,7 +52,7 @@ impl Shard {
         prefixes: &str,
         device: &str,
     ) -> Result<String> {
-        let task: Task = serde_json::from_str(task).map_err(|_| unreadable())?;
+        let task: Task = json::read(task).map_err(|_| unreadable())?;
         if !self.schema.exists(&self.sql)? {
             return Ok("0".to_owned());
         }
@@ -208,10 +209,8 @@ impl Shard {
 
     fn jobs(&self) -> Result<Vec<Job>> {
         let rows = sqlite::rows(&self.sql, "SELECT json FROM jobs ORDER BY id", Vec::new())?;
-        rows.map(|columns| {
-            columns.and_then(|mut row| serde_json::from_str(&row.text()).map_err(|_| unreadable()))
-        })
-        .collect()
+        rows.map(|columns| columns.and_then(|mut row| json::read(&row.text()).map_err(|_| unreadable())))
+            .collect()
     }
 
     fn write_job(&self, job: &Job) -> Result<()> {

@@ -17,6 +17,7 @@ use fieldhook_core::clock::Time;
 use fieldhook_core::fleet::append::{Append, Confirmed, Verdict, judge};
 use fieldhook_core::fleet::index::{Behind, Entry};
 use fieldhook_core::fleet::stats::{Counts, Days, day_of};
+use fieldhook_core::json;
 use fieldhook_core::parts::Parts;
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
 use fieldhook_core::retention::{is_armed, is_due, look_again};
@@ -239,8 +240,8 @@ impl Fleet {
 
 impl Shard {
     fn append(&self, message: &str) -> Result<String> {
-        let append: Append = serde_json::from_str(message)
-            .map_err(|_| Problem::new(Code::Internal, "the run cannot be read"))?;
+        let append: Append =
+            json::read(message).map_err(|_| Problem::new(Code::Internal, "the run cannot be read"))?;
         let mut loaded = self.open()?;
         let entry = self.entry(&loaded, &append.device)?;
         let seqs: Vec<u64> = append.sent.iter().map(|sent| sent.seq).collect();
@@ -329,7 +330,7 @@ impl Shard {
         let mut columns = sqlite::first(&self.sql, schema::WAKE, Vec::new())?.ok_or_else(damaged)?;
         let marks = match columns.text().as_str() {
             "" => Marks::default(),
-            json => serde_json::from_str::<Marks>(json).map_err(|_| damaged())?,
+            json => json::read::<Marks>(json).map_err(|_| damaged())?,
         };
         let (newest, at) = (columns.unsigned(), Time::from_millis(columns.integer()));
         let head = newest.max(marks.pruned_to);
@@ -376,8 +377,8 @@ impl Shard {
     }
 
     fn count(&self, counts: &str) -> Result<()> {
-        let counts: Counts = serde_json::from_str(counts)
-            .map_err(|_| Problem::new(Code::Internal, "the counts cannot be read"))?;
+        let counts: Counts =
+            json::read(counts).map_err(|_| Problem::new(Code::Internal, "the counts cannot be read"))?;
         let mut loaded = self.open()?;
         self.add_to_day(day_of(isolate::now()), &counts)?;
         self.arm(&mut loaded, isolate::now())?;
@@ -428,8 +429,8 @@ impl Shard {
     }
 
     async fn sweep(self: Rc<Self>, devices: &str) -> Result<()> {
-        let devices: Vec<String> = serde_json::from_str(devices)
-            .map_err(|_| Problem::new(Code::Internal, "the devices cannot be read"))?;
+        let devices: Vec<String> =
+            json::read(devices).map_err(|_| Problem::new(Code::Internal, "the devices cannot be read"))?;
         let limit = isolate::now().plus_millis(-isolate::settings(&self.env)?.retention);
         for device in devices {
             match crate::rpc::device(&self.env, &device).expire().await {

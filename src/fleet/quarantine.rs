@@ -4,14 +4,15 @@ use super::{Shard, schema, to_json};
 use crate::isolate;
 use crate::sqlite::{self, Value, integer};
 use fieldhook_core::history::PAGE_BYTES;
+use fieldhook_core::json;
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::quarantine::{self, ENTRIES_MAX, LIMITED_MAX, Position, RETENTION};
 use serde_json::value::RawValue;
 
 impl Shard {
     pub(super) fn quarantine(&self, text: &str) -> Result<()> {
-        let entries: Vec<quarantine::Entry> = serde_json::from_str(text)
-            .map_err(|_| Problem::new(Code::Internal, "the entries cannot be read"))?;
+        let entries: Vec<quarantine::Entry> =
+            json::read(text).map_err(|_| Problem::new(Code::Internal, "the entries cannot be read"))?;
         // Numbers are never given twice, also after the newest entry was replayed and removed.
         let last = self.count_up(entries.len() as u64)?;
         let first = (last + 1).saturating_sub(entries.len() as u64);

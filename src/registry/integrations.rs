@@ -6,6 +6,7 @@ use super::Registry;
 use crate::isolate::now;
 use crate::sqlite::{self, integer};
 use fieldhook_core::integration::{Reason, Stored};
+use fieldhook_core::json;
 use fieldhook_core::problem::{Code, Problem, Result};
 use serde_json::value::RawValue;
 
@@ -126,7 +127,7 @@ impl Registry {
 }
 
 fn read(json: &str) -> Result<Stored> {
-    serde_json::from_str(json).map_err(|_| Problem::new(Code::Internal, "the integration cannot be read"))
+    json::read(json).map_err(|_| Problem::new(Code::Internal, "the integration cannot be read"))
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String> {

@@ -5,6 +5,7 @@
 mod integrations;
 
 use crate::sqlite::{self, Columns, Schema, Value, integer};
+use fieldhook_core::json;
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
 use fieldhook_core::{source, transform};
 use std::panic::RefUnwindSafe;
@@ -86,7 +87,7 @@ impl Kind {
     fn read(self, body: &str, before: Option<&str>) -> Result<String> {
         let json = match self {
             Kind::Source => {
-                let before = before.and_then(|json| serde_json::from_str(json).ok());
+                let before = before.and_then(|json| json::read(json).ok());
                 let read = source::Definition::read(body.as_bytes(), before.as_ref())?;
                 serde_json::to_string(&read)
             }
@@ -99,11 +100,9 @@ impl Kind {
     fn show(self, name: &str, json: &str) -> Result<String> {
         let damaged = |_| Problem::new(Code::Internal, "the stored definition cannot be read");
         match self {
-            Kind::Source => {
-                serde_json::from_str::<source::Definition>(json).map(|d| d.show(name)).map_err(damaged)
-            }
+            Kind::Source => json::read::<source::Definition>(json).map(|d| d.show(name)).map_err(damaged),
             Kind::Transform => {
-                serde_json::from_str::<transform::Definition>(json).map(|d| d.show(name)).map_err(damaged)
+                json::read::<transform::Definition>(json).map(|d| d.show(name)).map_err(damaged)
             }
         }
     }

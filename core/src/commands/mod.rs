@@ -15,6 +15,7 @@ pub use request::{ARGS_DEPTH_MAX, NAME_MAX, Request, TTL_DEFAULT, TTL_MAX};
 
 use crate::clock::Time;
 use crate::home::Room;
+use crate::json;
 use crate::problem::{Code, Problem, Result};
 use crate::reply::Framing;
 use serde::{Deserialize, Serialize};
@@ -187,7 +188,7 @@ impl Queue {
     /// # Errors
     /// `internal` for a text that this version cannot read.
     pub fn from_stored(text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(|_| Problem::new(Code::Internal, "the queue cannot be read"))
+        json::read(text).map_err(|_| Problem::new(Code::Internal, "the queue cannot be read"))
     }
 
     fn fitting(

@@ -1,6 +1,7 @@
 //! Reading a command that an application asks for.
 
 use crate::canonical::{self, Invalid, Json};
+use crate::json;
 use crate::problem::{Code, Problem, Result};
 use serde_json::value::RawValue;
 
@@ -36,7 +37,7 @@ impl Request {
     /// # Errors
     /// `bad-json`, `missing-field`, `bad-field`.
     pub fn read(body: &str) -> Result<Self> {
-        let raw: &RawValue = serde_json::from_str(body)
+        let raw: &RawValue = json::read(body)
             .map_err(|error| Problem::new(Code::BadJson, format!("not valid JSON: {error}")))?;
         if !raw.get().starts_with('{') {
             return Err(Problem::new(Code::BadField, "a command is a JSON object"));
@@ -44,7 +45,7 @@ impl Request {
         let mut members = canonical::members(raw.get())
             .map_err(|_| Problem::new(Code::BadJson, "not valid JSON: a key holds half a character"))?;
         members.retain(|_, value| value.get() != "null");
-        let name = match members.remove("name").map(|raw| serde_json::from_str::<String>(raw.get())) {
+        let name = match members.remove("name").map(|raw| json::read::<String>(raw.get())) {
             None => return Err(Problem::field(Code::MissingField, "name", "a command has a name")),
             Some(Ok(name)) if is_name(&name) => name,
             Some(_) => {
@@ -72,7 +73,7 @@ impl Request {
     /// # Errors
     /// As [`Request::read`], for the first command that cannot be accepted; `bad-field` for another property.
     pub fn read_all(body: &str) -> Result<Vec<Self>> {
-        let raw: &RawValue = serde_json::from_str(body)
+        let raw: &RawValue = json::read(body)
             .map_err(|error| Problem::new(Code::BadJson, format!("not valid JSON: {error}")))?;
         let list = match canonical::members(raw.get()) {
             Ok(mut members) => {
@@ -85,8 +86,8 @@ impl Request {
             }
             Err(_) => raw,
         };
-        let list: Vec<&RawValue> = serde_json::from_str(list.get())
-            .map_err(|_| bad("commands", "is a list: [{name, args, ttl}, …]"))?;
+        let list: Vec<&RawValue> =
+            json::read(list.get()).map_err(|_| bad("commands", "is a list: [{name, args, ttl}, …]"))?;
         list.into_iter().map(|raw| Request::read(raw.get())).collect()
     }
 }

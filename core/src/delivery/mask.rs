@@ -1,6 +1,7 @@
 //! Taking the secrets out of what is recorded of an attempt: by the names of fields, and wherever a stored secret
 //! stands by itself (DESIGN.md, "Integrations").
 
+use crate::json;
 use crate::secret_names::{MASK, is_secret_name};
 use std::borrow::Cow;
 use std::fmt;
@@ -172,8 +173,7 @@ fn json(text: &str, nested: usize) -> Cow<'_, str> {
         let colon = skip_space(text, end);
         if byte(text, colon) != Some(b':') {
             // A string that is a value; it may hold JSON itself.
-            let inner =
-                (nested > 0 && raw.contains("\\\"")).then(|| serde_json::from_str::<String>(raw).ok());
+            let inner = (nested > 0 && raw.contains("\\\"")).then(|| json::read::<String>(raw).ok());
             if let Some(inner) = inner.flatten()
                 && let Cow::Owned(masked) = json(&inner, nested - 1)
             {
@@ -182,7 +182,7 @@ fn json(text: &str, nested: usize) -> Cow<'_, str> {
             continue;
         }
         let value = skip_space(text, colon + 1);
-        let name = serde_json::from_str::<String>(raw);
+        let name = json::read::<String>(raw);
         if !is_secret_name(name.as_deref().unwrap_or(raw)) {
             at = colon + 1;
             continue;

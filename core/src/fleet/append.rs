@@ -2,6 +2,7 @@
 //! else, so that every reader of the shard sees each event once and in the order of its device's log.
 
 use crate::clock::Time;
+use crate::json;
 use crate::log::{Details, Row};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -102,7 +103,7 @@ impl<'a> Stored<'a> {
     }
 
     fn truncated(sent: &'a Sent) -> Self {
-        let short = serde_json::from_str::<Details>(sent.details.get())
+        let short = json::read::<Details>(sent.details.get())
             .ok()
             .and_then(|details| serde_json::value::to_raw_value(&details.truncated()).ok());
         match short {

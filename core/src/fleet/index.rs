@@ -3,6 +3,7 @@
 
 use super::append::{Known, Sent};
 use crate::clock::Time;
+use crate::json;
 use crate::log::{Details, ONLINE_WITHIN};
 use crate::problem::{Code, Problem, Result};
 use crate::request::Request;
@@ -101,7 +102,7 @@ impl Entry {
         self.last_heard = Some(sent.received_at);
         self.last_event = Some(sent.event.clone());
         // A row that this version cannot read keeps its place in the order, and tells nothing more.
-        let Ok(details) = serde_json::from_str::<Details>(sent.details.get()) else { return };
+        let Ok(details) = json::read::<Details>(sent.details.get()) else { return };
         self.product_id = details.product_id.map(short).or(self.product_id.take());
         self.fw_version = details.fw_version.map(short).or(self.fw_version.take());
     }

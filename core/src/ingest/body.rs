@@ -1,6 +1,7 @@
 //! What kind of body arrived: JSON, a form, text, or a batch (DESIGN.md, "Ingest").
 
 use super::fields::Fields;
+use crate::json;
 use crate::problem::{Code, Problem, Result};
 use crate::request::Headers;
 use base64::Engine;
@@ -112,7 +113,7 @@ fn json(text: &str) -> Result<Content<'_>> {
         Some(b'{') => Fields::from_json(text).map(Content::Fields).map_err(|error| bad_json(&error)),
         Some(b'[') => items(text).map(Content::Batch).map_err(|error| bad_json(&error)),
         // A template such as {{{PARTICLE_EVENT_VALUE}}} renders to a bare value: it is the data.
-        Some(_) => match serde_json::from_str::<&RawValue>(text) {
+        Some(_) => match json::read::<&RawValue>(text) {
             Ok(value) => Ok(Content::Data(scalar_text(value))),
             Err(error) => Err(bad_json(&error)),
         },
@@ -135,11 +136,11 @@ fn json_lines(text: &str) -> Option<Content<'_>> {
 }
 
 fn scalar_text(value: &RawValue) -> String {
-    serde_json::from_str::<String>(value.get()).unwrap_or_else(|_| value.get().to_owned())
+    json::read::<String>(value.get()).unwrap_or_else(|_| value.get().to_owned())
 }
 
 fn items(text: &str) -> std::result::Result<Vec<&str>, serde_json::Error> {
-    let items: Vec<&RawValue> = serde_json::from_str(text)?;
+    let items: Vec<&RawValue> = json::read(text)?;
     Ok(items.into_iter().map(RawValue::get).collect())
 }
 

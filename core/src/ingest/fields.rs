@@ -31,7 +31,7 @@ pub enum Value<'a> {
 impl<'a> Fields<'a> {
     /// The top level of a JSON object. Values are not looked into, so depth costs nothing.
     pub fn from_json(text: &'a str) -> std::result::Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+        json::read(text)
     }
 
     /// A urlencoded form or query.
@@ -127,7 +127,7 @@ impl Value<'_> {
     pub fn text(&self, field: &str) -> Result<String> {
         match self {
             Value::Text(text) => Ok(text.clone()),
-            Value::Json(raw) if raw.get().starts_with('"') => serde_json::from_str(raw.get())
+            Value::Json(raw) if raw.get().starts_with('"') => json::read(raw.get())
                 .map_err(|_| Problem::field(Code::BadField, field, "the string is not valid Unicode")),
             Value::Json(raw) => Ok(raw.get().to_owned()),
         }

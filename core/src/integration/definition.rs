@@ -229,12 +229,12 @@ fn members(body: &[u8]) -> Result<Vec<Member>> {
     if json::depth(raw.get()) > json::DEPTH_MAX {
         return refuse("a definition is nested at most 64 deep");
     }
-    let Ok(Members(members)) = serde_json::from_str(raw.get()) else {
+    let Ok(Members(members)) = json::read(raw.get()) else {
         return refuse("a definition is a JSON object");
     };
     if let [(name, inner)] = members.as_slice()
         && matches!(name.as_str(), "webhook" | "integration")
-        && let Ok(Members(inner)) = serde_json::from_str(inner.get())
+        && let Ok(Members(inner)) = json::read(inner.get())
     {
         return Ok(inner);
     }
@@ -267,7 +267,7 @@ fn normalised(members: Vec<Member>, face: Face) -> Result<Vec<Member>> {
 }
 
 fn upper(value: Box<RawValue>) -> Box<RawValue> {
-    let method = serde_json::from_str::<String>(value.get()).ok().and_then(|text| Method::parse(&text));
+    let method = json::read::<String>(value.get()).ok().and_then(|text| Method::parse(&text));
     let text = method.map(|method| Value::from(method.as_str()).to_string());
     text.and_then(|text| RawValue::from_string(text).ok()).unwrap_or(value)
 }

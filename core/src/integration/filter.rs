@@ -4,6 +4,7 @@ use super::hook::{device, event_prefix};
 use super::stored::Face;
 use super::subscription;
 use crate::definition::Properties;
+use crate::json;
 use crate::log::{Details, Row};
 use crate::problem::Result;
 use serde::{Deserialize, Serialize};
@@ -53,7 +54,7 @@ impl Filter {
     pub fn takes(&self, row: &Row) -> bool {
         match (&self.device, &self.product) {
             (None, None) => self.matches(&row.event, "", None),
-            _ => serde_json::from_str::<Details>(&row.details).is_ok_and(|details| {
+            _ => json::read::<Details>(&row.details).is_ok_and(|details| {
                 self.matches(&row.event, &details.coreid, details.product_id.as_deref())
             }),
         }

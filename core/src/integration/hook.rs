@@ -4,7 +4,7 @@
 //! simulator of the Particle cloud reads its webhooks with this too, so that both understand the same.
 
 use crate::definition::{Properties, bad, document, template};
-use crate::json::Members;
+use crate::json::{self, Members};
 use crate::problem::Result;
 use crate::template::{Document, Template};
 use serde_json::Value;
@@ -228,14 +228,13 @@ fn read_pairs(name: &str, value: &RawValue) -> Result<Pairs> {
 /// A string decoded; anything else as it was written.
 fn scalar(name: &str, value: &RawValue) -> Result<String> {
     if value.get().starts_with('"') {
-        return serde_json::from_str(value.get())
-            .map_err(|_| bad(name, "holds a string that is not Unicode"));
+        return json::read(value.get()).map_err(|_| bad(name, "holds a string that is not Unicode"));
     }
     Ok(value.get().to_owned())
 }
 
 fn object(name: &str, value: &RawValue) -> Result<Vec<(String, Box<RawValue>)>> {
-    let members: Members = serde_json::from_str(value.get()).map_err(|_| bad(name, "is a JSON object"))?;
+    let members: Members = json::read(value.get()).map_err(|_| bad(name, "is a JSON object"))?;
     Ok(members.0)
 }
 

@@ -5,7 +5,7 @@
 
 use super::encoding::form;
 use super::hook::{Auth, Hook, Method, Pairs, Payload};
-use crate::json::Members;
+use crate::json::{self, Members};
 use crate::template::{Context, RenderError, render_pairs};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -116,7 +116,7 @@ fn fields(defaults: Option<&Defaults>, pairs: &[(String, String)]) -> String {
 
 /// The defaults in JSON that was written as a string, if it came out as an object.
 fn merged(defaults: &Defaults, text: &str) -> String {
-    let Ok(Members(members)) = serde_json::from_str(text) else { return text.to_owned() };
+    let Ok(Members(members)) = json::read(text) else { return text.to_owned() };
     let given = |name: &str| members.iter().any(|(custom, _)| custom == name);
     let defaults = defaults.iter().filter(|(name, _)| !given(name));
     let defaults = defaults.map(|(name, value)| format!("\"{name}\":{}", Value::from(value.as_str())));

@@ -6,7 +6,7 @@
 use super::names::{MASK, Piece, is_secret, is_secret_in_query, url_pieces};
 use crate::clock::Time;
 use crate::definition::bad;
-use crate::json::Members;
+use crate::json::{self, Members};
 use crate::problem::{Code, Problem, Result};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -44,7 +44,7 @@ impl Secrets {
 
     /// Reads what [`Secrets::to_json`] wrote.
     pub fn parse(json: &str) -> Option<Self> {
-        let values: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json).ok()?;
+        let values: BTreeMap<String, Box<RawValue>> = json::read(json).ok()?;
         let text = |(name, value): (String, Box<RawValue>)| (name, value.get().to_owned());
         Some(Secrets { values: values.into_iter().map(text).collect() })
     }
@@ -242,10 +242,10 @@ fn last_of_each_name(text: &str) -> Result<Vec<(String, Box<RawValue>)>> {
 
 fn read<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T> {
     let why = "a definition's strings are Unicode";
-    serde_json::from_str(text).map_err(|_| Problem::new(Code::BadDefinition, why))
+    json::read(text).map_err(|_| Problem::new(Code::BadDefinition, why))
 }
 
 /// A string decoded; anything else as it was written.
 fn text_of(json: &str) -> String {
-    serde_json::from_str::<String>(json).unwrap_or_else(|_| json.to_owned())
+    json::read::<String>(json).unwrap_or_else(|_| json.to_owned())
 }

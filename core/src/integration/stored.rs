@@ -5,6 +5,7 @@ use super::filter::Filter;
 use super::hook::{Method, flag};
 use crate::clock::Time;
 use crate::definition::Properties;
+use crate::json;
 use crate::log::Row;
 use crate::problem::{Code, Problem, Result};
 use serde::{Deserialize, Serialize};
@@ -209,8 +210,7 @@ impl Stored {
     /// # Errors
     /// `internal` for what this version cannot read.
     pub fn parse(text: &str) -> Result<Self> {
-        serde_json::from_str(text)
-            .map_err(|_| Problem::new(Code::Internal, "a stored integration cannot be read"))
+        json::read(text).map_err(|_| Problem::new(Code::Internal, "a stored integration cannot be read"))
     }
 }
 

@@ -6,6 +6,7 @@ use super::logged::Logged;
 use super::request::{Outgoing, USER_AGENT};
 use crate::definition::{Properties, bad};
 use crate::event::NAME_MAX;
+use crate::json;
 use crate::problem::Result;
 use crate::target::Target;
 use serde::Serialize;
@@ -28,8 +29,8 @@ pub(super) fn events(properties: &mut Properties) -> Result<Vec<String>> {
         events.or(event).ok_or_else(|| bad("events", "is missing: a prefix of events' names, or a list"))?;
     let why = || bad("events", &format!("is a prefix of 1 to {NAME_MAX} characters, or a list of them"));
     let events = match given.get().starts_with('[') {
-        true => serde_json::from_str::<Vec<String>>(given.get()).map_err(|_| why())?,
-        false => vec![serde_json::from_str::<String>(given.get()).map_err(|_| why())?],
+        true => json::read::<Vec<String>>(given.get()).map_err(|_| why())?,
+        false => vec![json::read::<String>(given.get()).map_err(|_| why())?],
     };
     if events.is_empty() || events.len() > EVENTS_MAX {
         return Err(bad("events", &format!("has 1 to {EVENTS_MAX} prefixes")));

@@ -1,5 +1,9 @@
 //! JSON text that is passed on rather than parsed: device data shown where it is valid JSON, as it was sent.
 
+mod read;
+
+pub use read::read;
+
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
@@ -26,7 +30,7 @@ pub fn parsed(text: &str) -> Option<Box<RawValue>> {
     if depth(text) > DEPTH_MAX {
         return None;
     }
-    let raw: &RawValue = serde_json::from_str(text).ok()?;
+    let raw: &RawValue = read(text).ok()?;
     if !raw.get().contains(['\n', '\r']) {
         return Some(raw.to_owned());
     }
@@ -61,7 +65,7 @@ impl Members {
     /// assert_eq!(members.to_json(), r#"{"z":2,"a":"x","b":true}"#);
     /// ```
     pub fn parse(json: &str) -> Option<Self> {
-        serde_json::from_str(json).ok()
+        read(json).ok()
     }
 
     pub fn get(&self, name: &str) -> Option<&RawValue> {
@@ -70,7 +74,7 @@ impl Members {
 
     /// A member that is a text and not empty.
     pub fn text(&self, name: &str) -> Option<String> {
-        let text: String = serde_json::from_str(self.get(name)?.get()).ok()?;
+        let text: String = read(self.get(name)?.get()).ok()?;
         Some(text).filter(|text| !text.is_empty())
     }
 

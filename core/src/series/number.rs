@@ -1,6 +1,6 @@
 //! The number at a path in an event's data.
 
-use crate::json::{DEPTH_MAX, depth};
+use crate::json::{self, DEPTH_MAX, depth};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
@@ -19,7 +19,7 @@ use std::fmt;
 /// assert_eq!(number_at("1e400", ""), None);
 /// ```
 pub fn number_at(data: &str, path: &str) -> Option<f64> {
-    let json = if depth(data) > DEPTH_MAX { None } else { serde_json::from_str::<&RawValue>(data).ok() };
+    let json = if depth(data) > DEPTH_MAX { None } else { json::read::<&RawValue>(data).ok() };
     let Some(mut value) = json else {
         return if path.is_empty() { number(data) } else { None };
     };
@@ -30,7 +30,7 @@ pub fn number_at(data: &str, path: &str) -> Option<f64> {
     }
     let text = value.get();
     match text.bytes().next()? {
-        b'"' => number(&serde_json::from_str::<String>(text).ok()?),
+        b'"' => number(&json::read::<String>(text).ok()?),
         b'-' | b'0'..=b'9' => finite(text),
         _ => None,
     }

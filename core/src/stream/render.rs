@@ -5,6 +5,7 @@ use super::wire::{Kind, Line, Writer};
 use crate::clock::Time;
 use crate::event::DedupKey;
 use crate::fleet::append::Sent;
+use crate::json;
 use crate::log::{Details, Row};
 use crate::notice::Notice;
 use crate::reply::Reply;
@@ -94,7 +95,7 @@ impl<'a> Rendered<'a> {
             event,
             data,
             raw_details: details,
-            details: serde_json::from_str(details.get()).ok()?,
+            details: json::read(details.get()).ok()?,
             particle: OnceCell::new(),
             view: OnceCell::new(),
         })
@@ -274,7 +275,7 @@ impl<'a> PageWriter<'a> {
     /// Takes a row: the position of its last event, when it was appended, and its events as JSON. Answers whether
     /// the page has room for another.
     pub fn push(&mut self, last: u64, at: Time, body: &str) -> bool {
-        let stored: Vec<Sent> = serde_json::from_str(body).unwrap_or_default();
+        let stored: Vec<Sent> = json::read(body).unwrap_or_default();
         let first = (last + 1).saturating_sub(stored.len() as u64);
         let count = stored.len();
         for index in 0..count {

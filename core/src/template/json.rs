@@ -4,6 +4,7 @@
 //! that `{{{a}}}` would show an object in another order than the device sent. Each level is read through
 //! `RawValue`, which never recurses, so that the depth is bounded here and nowhere else.
 
+use crate::json;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -60,7 +61,7 @@ impl From<serde_json::Error> for Invalid {
 impl Json {
     /// Parses a JSON text with at most `depth` objects and arrays inside one another.
     pub(super) fn parse(text: &str, depth: usize) -> Result<Json, Invalid> {
-        Json::read(serde_json::from_str(text)?, depth)
+        Json::read(json::read(text)?, depth)
     }
 
     fn read(raw: &RawValue, depth: usize) -> Result<Json, Invalid> {
@@ -68,7 +69,7 @@ impl Json {
         match text.bytes().next() {
             Some(b'{') => {
                 let depth = depth.checked_sub(1).ok_or(Invalid::TooDeep)?;
-                let members: Members<'_> = serde_json::from_str(text)?;
+                let members: Members<'_> = json::read(text)?;
                 let members = members.0.into_iter().enumerate().map(|(position, (key, raw))| {
                     Json::read(raw, depth).map(|value| (key.into(), Member { position, value }))
                 });
@@ -76,10 +77,10 @@ impl Json {
             }
             Some(b'[') => {
                 let depth = depth.checked_sub(1).ok_or(Invalid::TooDeep)?;
-                let items: Vec<&RawValue> = serde_json::from_str(text)?;
+                let items: Vec<&RawValue> = json::read(text)?;
                 items.into_iter().map(|raw| Json::read(raw, depth)).collect::<Result<_, _>>().map(Json::Array)
             }
-            Some(b'"') => Ok(Json::Text(serde_json::from_str::<String>(text)?.into())),
+            Some(b'"') => Ok(Json::Text(json::read::<String>(text)?.into())),
             Some(b't' | b'f') => Ok(Json::Bool(text == "true")),
             Some(b'n') => Ok(Json::Null),
             _ => Ok(Json::Number { digits: text.into(), is_zero: is_zero(text) }),

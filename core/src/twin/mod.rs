@@ -39,6 +39,7 @@ pub use report::{Ignored, Reported};
 
 use crate::canonical::{Invalid, quoted};
 use crate::clock::Time;
+use crate::json;
 use crate::problem::{Code, Problem, Result};
 use crate::settings::REPLY_BUDGET;
 use document::{Members, Patch};
@@ -319,15 +320,15 @@ impl Twin {
     /// `internal` for a text that this version cannot read.
     pub fn from_stored(text: &str) -> Result<Self> {
         let unreadable = || Problem::new(Code::Internal, "the twin cannot be read");
-        let twin: Twin = serde_json::from_str(text).map_err(|_| unreadable())?;
+        let twin: Twin = json::read(text).map_err(|_| unreadable())?;
         if twin.format == FORMAT { Ok(twin) } else { Err(unreadable()) }
     }
 }
 
 /// Reads the body of a write to the desired section.
 fn read(body: &str) -> Result<BTreeMap<String, Patch>> {
-    let raw: &RawValue = serde_json::from_str(body)
-        .map_err(|error| Problem::new(Code::BadJson, format!("not valid JSON: {error}")))?;
+    let raw: &RawValue =
+        json::read(body).map_err(|error| Problem::new(Code::BadJson, format!("not valid JSON: {error}")))?;
     if !raw.get().starts_with('{') {
         return Err(Problem::new(Code::BadPatch, "the desired section is a JSON object"));
     }

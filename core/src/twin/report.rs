@@ -8,6 +8,7 @@ use super::node::{self, Node, Nodes, What};
 use super::{Applied, DEPTH_MAX, IN_FLIGHT, Path, Twin, VERSION_MAX, room};
 use crate::canonical::{self, Invalid};
 use crate::clock::Time;
+use crate::json;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -221,7 +222,7 @@ fn reveal(node: &mut Node, said: Said<'_>) {
 
 /// The ids of an `_ack`, and whether there was nothing else in it.
 fn acks(raw: &RawValue) -> (Vec<u64>, bool) {
-    let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else { return (Vec::new(), false) };
+    let Ok(items) = json::read::<Vec<&RawValue>>(raw.get()) else { return (Vec::new(), false) };
     let ids: Vec<u64> = items.iter().filter_map(|item| item.get().parse().ok()).collect();
     let whole = ids.len() == items.len();
     (ids, whole)

@@ -15,6 +15,7 @@ use fieldhook_core::fleet::stats::{date_of, day_of};
 use fieldhook_core::fleet::{shard_name, shard_of};
 use fieldhook_core::history::limit;
 use fieldhook_core::integration::stored::Listed;
+use fieldhook_core::json;
 use fieldhook_core::problem::{Code, Problem, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ pub async fn attempts(call: &Call<'_>, id: &str) -> Result<Answer> {
     let mut found: Vec<Attempt> = Vec::new();
     for shard in shards(call).await? {
         for attempt in rpc::fleet(&call.platform.env, &shard)?.attempts(&query).await? {
-            found.push(serde_json::from_str(attempt.get()).map_err(|_| unreadable())?);
+            found.push(json::read(attempt.get()).map_err(|_| unreadable())?);
         }
     }
     found.sort_by(|a, b| (b.at, &b.id).cmp(&(a.at, &a.id)));
@@ -145,7 +146,7 @@ async fn find(call: &Call<'_>, listed: &Listed, id: &str, device: Option<&str>) 
     let query = Query { id: Some(id.to_owned()), device, ..Query::of(&listed.stored.id, FOUND) };
     for shard in shards(call).await? {
         if let Some(found) = rpc::fleet(&call.platform.env, &shard)?.attempts(&query).await?.first() {
-            let attempt: Attempt = serde_json::from_str(found.get()).map_err(|_| unreadable())?;
+            let attempt: Attempt = json::read(found.get()).map_err(|_| unreadable())?;
             return Ok((attempt.device, attempt.seq));
         }
     }

@@ -12,6 +12,7 @@ use fieldhook_core::delivery::report::{Answer, Report};
 use fieldhook_core::integration::request::{Outgoing, Sending, Unsendable};
 use fieldhook_core::integration::stored::Listed;
 use fieldhook_core::integration::{Integration, Logged};
+use fieldhook_core::json;
 use fieldhook_core::log::{Details, Row};
 use fieldhook_core::notice::{self, Notice};
 use fieldhook_core::problem::{Code, Problem, Result};
@@ -51,8 +52,8 @@ impl Inner {
         self.arm(isolate::now())?;
         let settings = self.settings()?;
         let Some((device, born)) = self.life()? else { return Ok(Vec::new()) };
-        let details: Details = serde_json::from_str(&row.details)
-            .map_err(|_| Problem::new(Code::Internal, "a row cannot be read"))?;
+        let details: Details =
+            json::read(&row.details).map_err(|_| Problem::new(Code::Internal, "a row cannot be read"))?;
         let event = Logged::of(&row, &details);
         let message_id = integration.message_id(&device, born, row.seq);
         let at = isolate::now();

@@ -8,6 +8,7 @@ use fieldhook_core::clock::Time;
 use fieldhook_core::delivery::lane::Lane;
 use fieldhook_core::delivery::report::{Passed, Why};
 use fieldhook_core::integration::stored::Listed;
+use fieldhook_core::json;
 use fieldhook_core::log::Row;
 use fieldhook_core::problem::{Code, Problem, Result};
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ impl Inner {
                 for columns in sqlite::rows(&self.sql, schema::LANES, Vec::new())? {
                     let mut columns = columns?;
                     let key = (columns.text(), columns.text());
-                    let lane = serde_json::from_str(&columns.text())
+                    let lane = json::read(&columns.text())
                         .map_err(|_| Problem::new(Code::Internal, "a lane cannot be read"))?;
                     lanes.insert(key, lane);
                 }

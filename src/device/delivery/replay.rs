@@ -8,13 +8,14 @@ use fieldhook_core::clock::Time;
 use fieldhook_core::delivery::job::{Ask, Events, Taken};
 use fieldhook_core::delivery::lane::{Lane, QUEUE_MAX};
 use fieldhook_core::integration::stored::Listed;
+use fieldhook_core::json;
 use fieldhook_core::problem::{Code, Problem, Result};
 use std::rc::Rc;
 
 impl Inner {
     /// Takes in what a job hands out, and sets off. Answers a [`Taken`].
     pub(in crate::device) async fn replay(self: Rc<Self>, ask: &str) -> Result<String> {
-        let ask: Ask = serde_json::from_str(ask)
+        let ask: Ask = json::read(ask)
             .map_err(|_| Problem::new(Code::Internal, "what is to be delivered again cannot be read"))?;
         let mut taken = Taken::default();
         let snapshot = isolate::snapshot_of(&self.env, ask.version).await?;
