@@ -60,8 +60,8 @@ export class Windows {
 
   /** Once for each kind of load on a subject: what must have been sent, and clients that stay. */
   async #prepare({ port }, options) {
-    const { kind, clients } = options;
-    const key = JSON.stringify([port, kind, clients]);
+    const { kind, clients, devices, prefix, size } = options;
+    const key = JSON.stringify([port, kind, clients, devices, prefix, size]);
     if (this.#prepared.has(key)) return;
     this.#prepared.add(key);
     if (clients) await this.#load.do("open", { port, clients, token: TOKEN });

@@ -47,7 +47,8 @@ function dimensions({ isQuick, service }) {
 }
 
 /** @returns ratios of the median latency to that of the base, and each value's latencies */
-export async function measureGrowth(windows, { rounds, seconds, isQuick }) {
+export async function measureGrowth(windows, { rounds, isQuick }) {
+  const seconds = isQuick ? 0.5 : 2;
   const service = await startService();
   const [ratios, latencies] = [{}, {}];
   try {

@@ -6,7 +6,14 @@ const CONNECTIONS = 16;
 const full = { connections: CONNECTIONS };
 const one = { connections: 1 };
 
-const streams = (clients) => ({ command: "fanOut", connections: 8, clients, tag: `${clients} streams` });
+const streams = (clients) => ({
+  command: "fanOut",
+  kind: "new",
+  connections: 8,
+  devices: 50,
+  clients,
+  tag: `${clients} streams`,
+});
 
 /** `windows`: by name, the subject and its load. `ratios`: by name, which window over which, and of what. */
 export const PARTS = {
