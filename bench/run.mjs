@@ -3,6 +3,7 @@
 //   npm run bench                      all of it, in about twenty minutes; the table goes into BENCHMARKS.md
 //   npm run bench -- --quick           two minutes: enough to see whether a change made something worse
 //   npm run bench -- --only full,sse   parts: full batch refused latency cpu sse floors cold memory size growth
+//   npm run bench -- --cost            what a million events cost: docs/COST.md
 //   npm run bench -- --growth          how the reply's latency changes as things grow, and nothing else
 //   npm run bench -- --json FILE       the ratios and counters, for programs
 
@@ -10,6 +11,7 @@ import { writeFileSync } from "node:fs";
 import { main, Missing, say, step } from "../scripts/lib/console.mjs";
 import { setUp } from "../scripts/lib/setup.mjs";
 import { buildWorker } from "../scripts/lib/wasm-build.mjs";
+import { cost } from "./cost.mjs";
 import { buildHello, ensurePeers } from "./install.mjs";
 import { Load } from "./load/client.mjs";
 import { measureCold } from "./parts/cold.mjs";
@@ -38,6 +40,7 @@ const QUICK = {
 };
 
 await main(async () => {
+  if (process.argv.includes("--cost")) return cost();
   const plan = process.argv.includes("--quick") ? QUICK : WHOLE;
   const wanted = partsWanted();
   const toolchain = await setUp();
