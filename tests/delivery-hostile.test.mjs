@@ -133,6 +133,35 @@ describe("data that would break out of its place", () => {
   }
 });
 
+describe("data that is hard to read", () => {
+  const keys = Array.from({ length: 10_000 }, (_, n) => `"k${n}":${n}`).join(",");
+  const datas = [
+    "[".repeat(100_000) + "]".repeat(100_000),
+    '{"v":'.repeat(30_000) + "1" + "}".repeat(30_000),
+    `{${keys}}`,
+    `{"v":${"7".repeat(10_000)}}`,
+    '{"v":"\\ud800"}',
+    '{"v":"\\u0000"}',
+    '"\\"'.repeat(30_000),
+  ];
+  for (const [what, definition] of [
+    ["as a form", {}],
+    ["in JSON that is written as a string", { json: "{{{PARTICLE_EVENT_VALUE}}}" }],
+    ["in JSON, field by field", { json: { v: "{{{v}}}" } }],
+    ["as it came", { body: "{{{PARTICLE_EVENT_VALUE}}}" }],
+    ["as the whole event", { body: "{{{PARTICLE_EVENT_JSON}}}", headers: { "x-v": "{{v}}" } }],
+  ]) {
+    test(`is delivered ${what} or skipped, and the next event has its turn`, async () => {
+      const { id, door, ...event } = await integration(definition);
+      const last = '{"v":"good"}';
+      await publishInTurn(client, [...datas, last], event);
+      await door.have(1, ({ body }) => body.includes("good"));
+      await integrations.haveAttempts(id, datas.length + 1);
+      await shownAttempts(id);
+    });
+  }
+});
+
 describe("data that would lead to another host", () => {
   for (const [what, data] of Object.entries({
     "a host": (host) => `@${host}/`,
