@@ -1,12 +1,12 @@
 // `node tests/faults/abuse.mjs`: how long a good device waits for its answer while others flood the Worker, and how
-// much memory workerd takes up. A table, and exit code 1 if any answer took a second or more.
+// much memory workerd takes up. A line for each, and exit code 1 if any answer took a second or more.
 
 import { performance } from "node:perf_hooks";
 import { anEvent, clientOf } from "../support/client.mjs";
 import * as floods from "../support/floods.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const EVENTS = 200;
+const EVENTS = 100;
 const ANSWER_MAX = 1_000;
 
 const FLOODS = {
@@ -19,9 +19,8 @@ const FLOODS = {
   "one device, 16 at a time": floods.oneDevice,
 };
 
-const rows = [];
+let worst = 0;
 for (const [name, begin] of Object.entries(FLOODS)) {
-  process.stderr.write(`${name} …\n`);
   const worker = await startWorker();
   const client = clientOf(worker);
   await client.accepted(anEvent({ coreid: "good" }));
@@ -37,13 +36,8 @@ for (const [name, begin] of Object.entries(FLOODS)) {
   await flood.end();
   await worker.stop();
   waits.sort((a, b) => a - b);
-  rows.push({
-    flood: name,
-    median_ms: Math.round(waits[EVENTS / 2] * 10) / 10,
-    p99_ms: Math.round(waits[Math.floor(EVENTS * 0.99)] * 10) / 10,
-    max_ms: Math.round(waits.at(-1) * 10) / 10,
-    memory_mb: Math.round(grown / 1e6),
-  });
+  const [median, most] = [waits[EVENTS / 2], waits.at(-1)].map((wait) => wait.toFixed(1));
+  console.log(`${name}: median ${median} ms, longest ${most} ms, ${Math.round(grown / 1e6)} MB more`);
+  worst = Math.max(worst, waits.at(-1));
 }
-console.table(rows);
-process.exit(rows.every(({ max_ms }) => max_ms < ANSWER_MAX) ? 0 : 1);
+process.exit(worst < ANSWER_MAX ? 0 : 1);
