@@ -18,6 +18,9 @@ use time::{OffsetDateTime, UtcOffset};
 #[serde(transparent)]
 pub struct Time(i64);
 
+/// By how much two machines' clocks may differ, milliseconds.
+const SKEW: i64 = 60_000;
+
 /// 9999-12-31T23:59:59.999Z, the last instant RFC 3339 can write.
 const LAST: i64 = 253_402_300_799_999;
 
@@ -41,6 +44,19 @@ impl Time {
 
     pub fn plus_millis(self, millis: i64) -> Self {
         Time::from_millis(self.0.saturating_add(millis))
+    }
+
+    /// Whether the clock has been set back since it showed this time, so that to wait for what follows on it could be
+    /// to wait for days. The clocks of two machines differ by less.
+    ///
+    /// ```
+    /// use fieldhook_core::clock::Time;
+    /// let now = Time::from_millis(1_000_000);
+    /// assert!(Time::from_millis(1_060_001).is_ahead_of(now));
+    /// assert!(!Time::from_millis(1_060_000).is_ahead_of(now));
+    /// ```
+    pub fn is_ahead_of(self, now: Time) -> bool {
+        self.0 - now.0 > SKEW
     }
 
     /// The distance to another time, in milliseconds, never negative.

@@ -94,9 +94,10 @@ impl Command {
         self.state(now).0.is_waiting()
     }
 
-    /// Whether a reply may carry it now: it waits, has sends left, and the last is [`SEND_GAP`] ago.
+    /// Whether a reply may carry it now: it waits, has sends left, and the last is [`SEND_GAP`] ago, or the clock has
+    /// been set back since.
     pub fn may_be_sent(&self, now: Time) -> bool {
-        let rested = |sent: Time| now >= sent.plus_millis(SEND_GAP);
+        let rested = |sent: Time| now >= sent.plus_millis(SEND_GAP) || sent.is_ahead_of(now);
         self.is_waiting(now) && self.sends < SENDS_MAX && self.sent_at.is_none_or(rested)
     }
 

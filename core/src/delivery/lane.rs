@@ -23,6 +23,16 @@ pub struct Trying {
     /// Attempts so far, all of which failed.
     pub tries: u32,
     pub due: Time,
+    /// When it was decided to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+}
+
+impl Trying {
+    /// A clock that was set back in the meantime would have it wait for the day on which it is right again.
+    fn waits(&self, now: Time) -> bool {
+        self.due > now && !self.since.is_some_and(|since| since.is_ahead_of(now))
+    }
 }
 
 /// An outcome that the shard has not confirmed yet.
@@ -114,7 +124,7 @@ impl Lane {
     /// let now = Time::from_millis(1_000);
     /// let mut lane = Lane::behind(7, now);
     /// assert_eq!(lane.step(now), Step::Seek { after: 7 });
-    /// lane.trying = Some(Trying { seq: 9, tries: 1, due: Time::from_millis(5_000) });
+    /// lane.trying = Some(Trying { seq: 9, tries: 1, due: Time::from_millis(5_000), since: None });
     /// assert_eq!(lane.step(now), Step::Wait { until: Time::from_millis(5_000) });
     /// assert_eq!(lane.step(Time::from_millis(5_000)), Step::Try { seq: 9, tries: 1 });
     /// ```
@@ -123,7 +133,7 @@ impl Lane {
             return Step::Report;
         }
         match (&self.trying, &self.queue) {
-            (Some(trying), _) if trying.due > now => Step::Wait { until: trying.due },
+            (Some(trying), _) if trying.waits(now) => Step::Wait { until: trying.due },
             (Some(trying), _) => Step::Try { seq: trying.seq, tries: trying.tries },
             (None, Some(queue)) => match queue.first() {
                 Some(seq) => Step::Try { seq: *seq, tries: 0 },
@@ -160,7 +170,7 @@ impl Lane {
             }
             Verdict::Retry { after, .. } => match schedule.next(tries, now, *after, message_id) {
                 Some(due) => {
-                    self.trying = Some(Trying { seq, tries, due });
+                    self.trying = Some(Trying { seq, tries, due, since: Some(now) });
                     Concluded { status: Status::Failure, next_at: Some(due) }
                 }
                 None => {
@@ -278,7 +288,7 @@ mod tests {
     #[test]
     fn what_is_gone_keeps_its_place_and_begins_anew() {
         let mut lane = Lane::behind(3, now());
-        lane.trying = Some(Trying { seq: 4, tries: 2, due: now() });
+        lane.trying = Some(Trying { seq: 4, tries: 2, due: now(), since: None });
         assert_eq!(lane.conclude(4, &Verdict::Gone, now(), &schedule(), "m").status, Status::Failure);
         assert_eq!((lane.done, lane.trying), (3, None));
     }
@@ -298,12 +308,21 @@ mod tests {
     #[test]
     fn what_aged_out_is_behind_the_lane() {
         let mut lane = Lane::behind(3, now());
-        lane.trying = Some(Trying { seq: 4, tries: 2, due: now() });
+        lane.trying = Some(Trying { seq: 4, tries: 2, due: now(), since: None });
         let why = Why::Expired;
         let passed = Passed { integration: "i".into(), device: "d".into(), at: now(), to: 10, count: 7, why };
         lane.pass(passed.clone());
         lane.pass(passed);
         assert_eq!((lane.done, lane.trying, lane.passed.len()), (10, None, 1));
         assert_eq!(lane.step(now()), Step::Report);
+    }
+
+    #[test]
+    fn a_retry_does_not_wait_for_a_clock_that_was_set_back() {
+        let mut lane = Lane::behind(3, now());
+        let retry = Verdict::Retry { after: None, host_level: false };
+        let due = lane.conclude(4, &retry, now(), &schedule(), "m").next_at.unwrap();
+        assert_eq!(lane.step(now().plus_millis(-60_000)), Step::Wait { until: due });
+        assert_eq!(lane.step(now().plus_millis(-60_001)), Step::Try { seq: 4, tries: 1 });
     }
 }

@@ -27,6 +27,7 @@
 //! publishes anything else, and takes no reply to what it published before. The loss itself shows in a `_v`
 //! that goes down.
 
+mod clock;
 mod delta;
 mod document;
 mod node;

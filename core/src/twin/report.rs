@@ -77,6 +77,7 @@ impl Twin {
     /// ```
     pub fn apply_report(&mut self, data: &str, published_at: Time, now: Time) -> Reported {
         let at = published_at.min(now);
+        self.forget_future(now);
         let mut outcome = Reported::default();
         let Ok(mut members) = canonical::members(data) else {
             outcome.ignored.push(Ignored::Report);

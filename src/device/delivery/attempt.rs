@@ -150,7 +150,7 @@ impl Inner {
     fn put_off(&self, key: &Key, seq: u64, until: Time) -> Result<()> {
         let Some(mut lane) = self.lane(key)? else { return Ok(()) };
         if let Some(trying) = lane.trying.as_mut().filter(|trying| trying.seq == seq) {
-            trying.due = until;
+            (trying.due, trying.since) = (until, Some(isolate::now()));
         }
         self.remember(key, lane)
     }
