@@ -26,6 +26,7 @@ export async function serveWorker({
   entry = ENTRY,
   outbound,
   pidFile,
+  env,
   onLog,
 }) {
   const { Miniflare, Log, LogLevel, convertV4MiniflareOptions } = await import("miniflare");
@@ -39,7 +40,7 @@ export async function serveWorker({
       log: new Log(LogLevel.ERROR),
       handleStructuredLogs: onLog,
       resourcePersistencePath: persist,
-      unsafeRuntimeEnv: pidFile && { FIELDHOOK_PIDFILE: pidFile },
+      unsafeRuntimeEnv: { ...env, ...(pidFile && { FIELDHOOK_PIDFILE: pidFile }) },
       workers: [
         {
           ...options,

@@ -43,6 +43,7 @@ export const COUNTED = fileURLToPath(new URL("counted.mjs", import.meta.url));
  *   fetches; by default everything is refused
  * @param {boolean} [options.network] instead of `outbound`: what the Worker fetches leaves through real sockets, so
  *   that connections can hang, break and be refused. Miniflare limits no addresses: aim at 127.0.0.1 (service.mjs)
+ * @param {Record<string, string>} [options.env] for the process of workerd
  */
 export async function startWorker({
   vars,
@@ -52,6 +53,7 @@ export async function startWorker({
   port,
   outbound = refuse,
   network = false,
+  env,
 } = {}) {
   const scratch = mkdtempSync(join(tmpdir(), "fieldhook-"));
   const storage = persist ?? join(scratch, "storage");
@@ -66,6 +68,7 @@ export async function startWorker({
     entry,
     outbound: network ? undefined : (request) => outbound(request),
     pidFile,
+    env,
     onLog: ({ message }) => logs.push(message),
   };
   let miniflare;
