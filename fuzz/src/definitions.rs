@@ -2,6 +2,8 @@
 
 use super::{parts, text};
 use fieldhook_core::clock::Time;
+use fieldhook_core::delivery::mask::{LITERAL_MIN, Masking};
+use fieldhook_core::integration::MASK;
 use fieldhook_core::integration::definition::DEFINITION_MAX;
 use fieldhook_core::integration::{
     Definition, Face, Integration, Logged, Outgoing, Secrets, Sending, Stored,
@@ -50,6 +52,7 @@ fn integrates(definition: &Definition, face: Face, event: &str, data: &str) {
         [(event, data), ("e", "{}")].map(|(event, data)| request(&integration, event, data));
     for outgoing in [&first, &second].into_iter().flatten() {
         may_leave(outgoing);
+        hides_its_secrets(outgoing, &integration.masking(Some(outgoing)), &opened);
     }
     if let (Some(first), Some(second)) = (first, second) {
         let key = |outgoing: &Outgoing| Target::check(&outgoing.url, &RULES).map(|target| target.key());
@@ -75,5 +78,19 @@ fn may_leave(outgoing: &Outgoing) {
     for (name, value) in &outgoing.headers {
         assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'));
         assert!(!value.contains(|c: char| c.is_control() && c != '\t'), "{value:?}");
+    }
+}
+
+/// What is shown of a request has no secret of its definition in it.
+fn hides_its_secrets(outgoing: &Outgoing, masking: &Masking, secrets: &Secrets) {
+    let kind = outgoing.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    let body = outgoing.body.as_deref().unwrap_or_default();
+    let mut shown = vec![masking.url(&outgoing.url), masking.body(body, kind.map_or("", |(_, value)| value))];
+    shown.extend(outgoing.headers.iter().map(|(name, value)| masking.header(name, value)));
+    for secret in
+        secrets.texts().filter(|text| text.chars().count() >= LITERAL_MIN && !MASK.contains(&**text))
+    {
+        // What masking itself puts together is no secret that was there.
+        assert!(shown.iter().all(|text| text.split(MASK).all(|part| !part.contains(&secret))), "{shown:?}");
     }
 }

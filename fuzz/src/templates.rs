@@ -1,6 +1,6 @@
 //! Templates. Parts: the most bytes it may render to, a template or JSON document, an event's data.
 
-use super::json::read;
+use super::json::{PRIVATE, read};
 use super::{parts, text};
 use fieldhook_core::template::{Context, Document, Fields, MAX_TEMPLATE_BYTES, Parts, Template, Variables};
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ fn keeps_its_shape(text: &str, context: &Context<'_>, limit: usize) {
     }
     let Some(parts) = read(text).filter(|parts| !parts.is_string()) else { return };
     let Some(read) = read(&shown) else {
-        return assert!(shown.contains("private"), "no JSON: {shown}");
+        return assert!(shown.contains(PRIVATE), "no JSON: {shown}");
     };
     assert!(same_shape(&parts, &read), "{parts} {read}");
 }
