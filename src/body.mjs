@@ -5,8 +5,11 @@
 const SMALL = 16_384;
 /** What all unfinished bodies may take up together, bytes; an isolate has 128 MB. */
 const UNFINISHED_MAX = 33_554_432;
+/** Or so many bodies as large as they may be, where that is more. */
+const LARGEST_AT_ONCE = 4;
 
-/** Oldest first. Plain memory, which one request may take from another. */
+/** Those that hold something, the one that has been still for longest first: whoever goes on sending stays. Plain
+ * memory, which one request may take from another. */
 const unfinished = new Set();
 let held = 0;
 
@@ -17,7 +20,6 @@ export async function readBody(request, limit) {
   if (declared !== null && Number(declared) > limit) return undefined;
   if (declared !== null && Number(declared) <= SMALL) return new Uint8Array(await request.arrayBuffer());
   const body = { bytes: new Uint8Array(0), size: 0 };
-  unfinished.add(body);
   try {
     for await (const part of request.body) {
       if (body.bytes === null) return null;
@@ -42,13 +44,16 @@ function append(body, part, limit) {
   }
   body.bytes.set(part, body.size);
   body.size = size;
-  for (const oldest of unfinished) {
-    if (held <= UNFINISHED_MAX) break;
-    if (oldest !== body) release(oldest);
+  unfinished.delete(body);
+  unfinished.add(body);
+  const most = Math.max(UNFINISHED_MAX, LARGEST_AT_ONCE * limit);
+  for (const stillest of unfinished) {
+    if (held <= most) break;
+    if (stillest !== body) release(stillest);
   }
 }
 
-/** Also for a sender that is gone: what reads its body may never go on, and it gives way when it is the oldest. */
+/** Also for a sender that is gone: what reads its body may never go on, and it gives way when it is the stillest. */
 function release(body) {
   held -= body.bytes?.byteLength ?? 0;
   body.bytes = null;
