@@ -5,10 +5,11 @@ use crate::isolate;
 use crate::rpc;
 use crate::sqlite::{self, Value, integer};
 use fieldhook_core::delivery::job::{
-    Ask, Events, JOBS_MAX, Job, KEPT_FOR, Next, Place, TICK, Taken, Task, WAKE_PER_TICK,
+    Ask, Events, JOBS_MAX, Job, KEPT_FOR, Next, Place, Taken, Task, WAKE_PER_TICK,
 };
 use fieldhook_core::json;
 use fieldhook_core::problem::{Code, Problem, Result};
+use fieldhook_core::retention::look_again;
 use std::rc::Rc;
 use worker::console_error;
 
@@ -98,9 +99,11 @@ impl Shard {
                 console_error!("the job {name} stands still: {}", problem.detail);
             }
         }
-        if !running()?.is_empty() {
+        let now = isolate::now();
+        if let Some(due) = running()?.iter().map(|job| job.due_at(now)).min() {
+            let look_again = look_again(isolate::settings(&self.env)?.retention);
             let mut loaded = self.open()?;
-            self.set_alarm(&mut loaded, isolate::now().plus_millis(TICK))?;
+            self.set_alarm(&mut loaded, due.min(now.plus_millis(look_again)))?;
             self.keep(loaded);
         }
         Ok(())
@@ -111,13 +114,14 @@ impl Shard {
         let mut room = u64::from(isolate::settings(&self.env)?.replay_rate);
         // Finding a device and asking it are two steps.
         for _ in 0..2 * WAKE_PER_TICK {
-            let place = match job.next() {
+            let place = match job.next(isolate::now()) {
                 Next::At(place) => place,
                 Next::Search => {
                     let device = self.next_device(&job)?;
                     job.found(device);
                     continue;
                 }
+                Next::Wait(_) => break,
                 Next::Nowhere => {
                     job.ended_at = Some(isolate::now());
                     break;
@@ -134,9 +138,7 @@ impl Shard {
                 }
                 Err(problem) => {
                     console_error!("a device could not be asked for the job {}: {}", job.id, problem.detail);
-                    if !job.failed() {
-                        break;
-                    }
+                    job.failed(isolate::now());
                 }
             }
         }

@@ -12,10 +12,12 @@ pub const WAKE_PER_TICK: u64 = 50;
 pub const KEPT_FOR: i64 = 7 * 86_400_000;
 /// The most jobs that a shard works on at a time.
 pub const JOBS_MAX: u64 = 100;
-/// Devices that a job has put aside at a time. With more, something larger is wrong, and the job waits.
+/// Devices that a job has put aside at a time. With more, something larger is wrong, and the job waits for these.
 pub const ASIDE_MAX: usize = 100;
-/// How often a device that was put aside is tried again before it is passed over.
-pub const TRIES_MAX: u32 = 20;
+/// How often a device that was put aside is tried again before it is passed over: for a day.
+pub const TRIES_MAX: u32 = 300;
+/// The longest time between two tries, milliseconds; it begins with [`TICK`], and doubles.
+pub const TRY_AGAIN_MAX: i64 = 300_000;
 
 /// One job, as a shard's share of it lies in a row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -63,6 +65,19 @@ pub struct Place {
 pub struct Aside {
     pub place: Place,
     pub tries: u32,
+    pub again_at: Time,
+}
+
+impl Aside {
+    fn after(place: Place, tries: u32, now: Time) -> Aside {
+        let wait = TICK.saturating_mul(1 << tries.min(20)).min(TRY_AGAIN_MAX);
+        Aside { place, tries, again_at: now.plus_millis(wait) }
+    }
+
+    /// A time further off than it was ever set to was set by a clock that was wrong.
+    fn is_due(&self, now: Time) -> bool {
+        self.again_at <= now || self.again_at > now.plus_millis(TRY_AGAIN_MAX)
+    }
 }
 
 /// Where a job goes on.
@@ -71,6 +86,8 @@ pub enum Next {
     At(Place),
     /// At the beginning of the first device behind `after_device`, if there is one.
     Search,
+    /// Only devices that were put aside are left, until then.
+    Wait(Time),
     Nowhere,
 }
 
@@ -94,14 +111,31 @@ impl Job {
         }
     }
 
-    /// Where to go on: each device in turn, then those that were put aside.
-    pub fn next(&self) -> Next {
+    /// Where to go on: each device in turn, then those that were put aside, or before it if they are too many.
+    pub fn next(&self, now: Time) -> Next {
+        let is_full = self.aside.len() >= ASIDE_MAX;
         match (&self.within, self.searched, self.aside.first()) {
+            (_, _, Some(aside)) if is_full && aside.is_due(now) => Next::At(aside.place.clone()),
+            (_, _, Some(aside)) if is_full => Next::Wait(aside.again_at),
             (Some(place), ..) => Next::At(place.clone()),
             (None, false, _) => Next::Search,
-            (None, true, Some(aside)) => Next::At(aside.place.clone()),
+            (None, true, Some(aside)) if aside.is_due(now) => Next::At(aside.place.clone()),
+            (None, true, Some(aside)) => Next::Wait(aside.again_at),
             (None, true, None) => Next::Nowhere,
         }
+    }
+
+    /// When there is something to do, of a job that is under way.
+    pub fn due_at(&self, now: Time) -> Time {
+        match self.next(now) {
+            Next::Wait(until) => until,
+            Next::At(_) | Next::Search | Next::Nowhere => now.plus_millis(TICK),
+        }
+    }
+
+    /// Whether [`Job::next`] is a device that was put aside.
+    fn is_at_aside(&self) -> bool {
+        self.within.is_none() || self.aside.len() >= ASIDE_MAX
     }
 
     /// What search has found: a device, or that there is none.
@@ -115,38 +149,45 @@ impl Job {
     /// The device at [`Job::next`] took `events`; there is more of it behind `more_behind`.
     pub fn handed_out(&mut self, events: u64, more_behind: Option<u64>) {
         self.queued += events;
-        match (self.within.take(), more_behind) {
-            (Some(place), Some(after)) => self.within = Some(Place { after, ..place }),
-            (Some(place), None) => self.is_through(place.device),
-            (None, Some(after)) => {
-                if let Some(aside) = self.aside.first_mut() {
-                    aside.place.after = after;
-                    aside.tries = 0;
-                }
+        if !self.is_at_aside() {
+            match (self.within.take(), more_behind) {
+                (Some(place), Some(after)) => self.within = Some(Place { after, ..place }),
+                (Some(place), None) => self.is_through(place.device),
+                (None, _) => {}
             }
-            (None, None) if self.aside.is_empty() => {}
-            (None, None) => drop(self.aside.remove(0)),
+            return;
+        }
+        match (more_behind, self.aside.first_mut()) {
+            (Some(after), Some(aside)) => {
+                aside.place.after = after;
+                aside.tries = 0;
+            }
+            (None, Some(_)) => drop(self.aside.remove(0)),
+            (_, None) => {}
         }
     }
 
-    /// The device at [`Job::next`] could not be asked. Answers whether to go on in this tick.
-    pub fn failed(&mut self) -> bool {
-        if self.within.is_some() && self.aside.len() >= ASIDE_MAX {
-            return false;
-        }
-        if let Some(place) = self.within.take() {
-            self.is_through(place.device.clone());
-            self.aside.push(Aside { place, tries: 1 });
-            return true;
-        }
-        if !self.aside.is_empty() {
-            let Aside { place, tries } = self.aside.remove(0);
+    /// The device at [`Job::next`] could not be asked: it is put aside for a while, at last for good.
+    pub fn failed(&mut self, now: Time) {
+        if self.is_at_aside() {
+            if self.aside.is_empty() {
+                return;
+            }
+            let Aside { place, tries, .. } = self.aside.remove(0);
             match tries < TRIES_MAX {
-                true => self.aside.push(Aside { place, tries: tries + 1 }),
+                true => self.put_aside(Aside::after(place, tries + 1, now)),
                 false => self.passed_over += 1,
             }
+        } else if let Some(place) = self.within.take() {
+            self.is_through(place.device.clone());
+            self.put_aside(Aside::after(place, 0, now));
         }
-        false
+    }
+
+    /// The one that is due first stands first.
+    fn put_aside(&mut self, aside: Aside) {
+        let at = self.aside.partition_point(|other| other.again_at <= aside.again_at);
+        self.aside.insert(at, aside);
     }
 
     /// A job for one device has no other to look for.
@@ -209,16 +250,18 @@ mod tests {
 
     /// Plays a job over devices, each with so many events to hand out and whether it can be asked; what was handed out.
     fn play(job: &mut Job, devices: &[&str], mut answers: impl FnMut(&Place) -> Option<Taken>) -> u64 {
+        let mut now = Time::from_millis(0);
         for _ in 0..100_000 {
-            match job.next() {
+            match job.next(now) {
                 Next::Nowhere => return job.queued,
+                Next::Wait(until) => now = until,
                 Next::Search => {
                     let next = devices.iter().find(|device| **device > job.after_device.as_str());
                     job.found(next.map(|device| (*device).to_owned()));
                 }
                 Next::At(place) => match answers(&place) {
                     Some(taken) => job.handed_out(taken.events, taken.more_behind),
-                    None => drop(job.failed()),
+                    None => job.failed(now),
                 },
             }
         }
@@ -270,25 +313,50 @@ mod tests {
     }
 
     #[test]
-    fn one_that_never_can_be_asked_is_passed_over_and_counted() {
+    fn one_that_cannot_be_asked_for_a_day_is_passed_over_and_counted() {
         let (mut job, mut tries) = (job(), 0);
         play(&mut job, &["a", "b"], |place| {
             tries += u32::from(place.device == "a");
             (place.device == "b").then_some(Taken { events: 1, more_behind: None })
         });
-        assert_eq!((job.queued, job.passed_over, tries), (1, 1, TRIES_MAX + 1));
+        assert_eq!((job.queued, job.passed_over, tries), (1, 1, TRIES_MAX + 2));
+        assert!(i64::from(TRIES_MAX) * TRY_AGAIN_MAX > 86_400_000);
     }
 
     #[test]
-    fn with_too_many_aside_it_waits_where_it_is() {
-        let mut job = job();
+    fn with_too_many_aside_these_come_first() {
+        let (mut job, now) = (job(), Time::from_millis(0));
         for device in 0..ASIDE_MAX {
             job.found(Some(format!("{device:03}")));
-            assert!(job.failed());
+            job.failed(now);
         }
         job.found(Some("999".into()));
-        assert!(!job.failed());
-        assert_eq!(job.next(), Next::At(Place { device: "999".into(), after: 0 }));
+        let Next::Wait(until) = job.next(now) else { panic!("{:?}", job.next(now)) };
+        assert_eq!(job.next(until), Next::At(Place { device: "000".into(), after: 0 }));
+        job.handed_out(1, None);
+        assert_eq!(job.next(until), Next::At(Place { device: "999".into(), after: 0 }));
+    }
+
+    #[test]
+    fn one_that_all_devices_fail_ends_when_they_are_well_again() {
+        let devices: Vec<String> = (0..3 * ASIDE_MAX).map(|device| format!("{device:03}")).collect();
+        let devices: Vec<&str> = devices.iter().map(String::as_str).collect();
+        let mut failures = 1_000;
+        let queued = play(&mut job(), &devices, |_| {
+            failures -= i32::from(failures > 0);
+            (failures == 0).then_some(Taken { events: 1, more_behind: None })
+        });
+        assert_eq!(queued, 3 * ASIDE_MAX as u64);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_keeps_nobody_waiting() {
+        let (mut job, now) = (job(), Time::from_millis(86_400_000));
+        job.found(Some("a".into()));
+        job.failed(now);
+        job.found(None);
+        assert_eq!(job.next(now), Next::Wait(now.plus_millis(TICK)));
+        assert!(matches!(job.next(Time::from_millis(0)), Next::At(_)));
     }
 
     #[test]
@@ -296,6 +364,6 @@ mod tests {
         let mut job = Job { device: Some("b".into()), ..job() };
         job.found(Some("b".into()));
         job.handed_out(1, None);
-        assert_eq!(job.next(), Next::Nowhere);
+        assert_eq!(job.next(Time::from_millis(0)), Next::Nowhere);
     }
 }
