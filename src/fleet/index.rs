@@ -13,6 +13,9 @@ use fieldhook_core::problem::{Code, Problem, Result};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
+/// A text that is bound to a statement may be 2 MB (PLATFORM.md), and an entry is below 1 KB.
+const ENTRIES_PER_STATEMENT: usize = 1_000;
+
 impl Shard {
     /// What is known of a device, written or not.
     pub(super) fn entry(&self, loaded: &Loaded, device: &str) -> Result<Option<Entry>> {
@@ -63,10 +66,10 @@ impl Shard {
     }
 
     pub(super) fn write_entries(&self, entries: &[&Entry]) -> Result<()> {
-        if entries.is_empty() {
-            return Ok(());
+        for some in entries.chunks(ENTRIES_PER_STATEMENT) {
+            self.write(schema::WRITE_ENTRIES, vec![to_json(&some)?.into()])?;
         }
-        self.write(schema::WRITE_ENTRIES, vec![to_json(&entries)?.into()]).map(drop)
+        Ok(())
     }
 
     pub(super) fn add_to_day(&self, day: i64, counts: &Counts) -> Result<()> {

@@ -79,8 +79,17 @@ CREATE VIEW IF NOT EXISTS runs AS
 ",
     ),
     "
-ALTER TABLE days ADD COLUMN limited INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX quarantine_limited ON quarantine (number) WHERE json_extract(entry, '$.code') = 'rate-limited';
+CREATE TABLE IF NOT EXISTS day_counts (
+    day INTEGER PRIMARY KEY,
+    events INTEGER NOT NULL,
+    duplicates INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    limited INTEGER NOT NULL,
+    errors INTEGER NOT NULL
+);
+INSERT OR IGNORE INTO day_counts SELECT day, events, duplicates, refused, 0, errors FROM days;
+DELETE FROM days;
+CREATE INDEX IF NOT EXISTS quarantine_limited ON quarantine (number) WHERE json_extract(entry, '$.code') = 'rate-limited';
 ",
 ];
 
@@ -154,14 +163,15 @@ pub const REMOVE_ENTRY: &str = "DELETE FROM devices WHERE id = ?";
 pub const SILENT: &str = "SELECT id FROM devices WHERE swept = 0 AND last_heard < ? LIMIT ?";
 pub const SWEPT: &str = "UPDATE devices SET swept = 1 WHERE id = ? AND last_heard < ?";
 
-pub const ADD_TO_DAY: &str = "INSERT INTO days (day, events, duplicates, refused, limited, errors) \
+pub const ADD_TO_DAY: &str = "INSERT INTO day_counts (day, events, duplicates, refused, limited, errors) \
     VALUES (?, ?, ?, ?, ?, ?) \
     ON CONFLICT (day) DO UPDATE SET events = events + excluded.events, \
     duplicates = duplicates + excluded.duplicates, refused = refused + excluded.refused, \
     limited = limited + excluded.limited, errors = errors + excluded.errors";
-pub const DAYS: &str = "SELECT day, events, duplicates, refused, limited, errors FROM days WHERE day >= ?";
-pub const EXPIRE_DAYS: &str = "DELETE FROM days WHERE day < ?";
+pub const DAYS: &str =
+    "SELECT day, events, duplicates, refused, limited, errors FROM day_counts WHERE day >= ?";
+pub const EXPIRE_DAYS: &str = "DELETE FROM day_counts WHERE day < ?";
 
 pub const IS_ANYTHING: &str = "SELECT EXISTS (SELECT 1 FROM runs) + EXISTS (SELECT 1 FROM devices WHERE swept = 0) \
-    + EXISTS (SELECT 1 FROM quarantine) + EXISTS (SELECT 1 FROM days) + EXISTS (SELECT 1 FROM attempts) \
+    + EXISTS (SELECT 1 FROM quarantine) + EXISTS (SELECT 1 FROM day_counts) + EXISTS (SELECT 1 FROM attempts) \
     + EXISTS (SELECT 1 FROM tallies) + EXISTS (SELECT 1 FROM jobs)";
