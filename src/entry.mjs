@@ -59,9 +59,8 @@ export class Device extends DurableObject {
     this.#rust = new rust.Device(ctx, env);
   }
 
-  /** All of it or nothing: what throws in there, a panic included, is rolled back. */
   accept(message) {
-    return this.ctx.storage.transactionSync(() => this.#rust.accept(message));
+    return this.#whole(() => this.#rust.accept(message));
   }
 
   describe() {
@@ -85,11 +84,11 @@ export class Device extends DurableObject {
   }
 
   expire() {
-    return this.ctx.storage.transactionSync(() => this.#rust.expire());
+    return this.#whole(() => this.#rust.expire());
   }
 
   answered(key, reply, tooLarge) {
-    return this.ctx.storage.transactionSync(() => this.#rust.answered(key, reply, tooLarge));
+    return this.#whole(() => this.#rust.answered(key, reply, tooLarge));
   }
 
   replay(ask) {
@@ -104,6 +103,16 @@ export class Device extends DurableObject {
     await this.#rust.alarmComes();
     this.expire();
     return this.#rust.alarm();
+  }
+
+  /** All of it or nothing: what throws in there, a panic included, is rolled back, and forgotten. */
+  #whole(work) {
+    try {
+      return this.ctx.storage.transactionSync(work);
+    } catch (error) {
+      this.#rust.rolledBack();
+      throw error;
+    }
   }
 }
 

@@ -161,7 +161,7 @@ async fn replay(call: &Call<'_>, position: Position) -> Result<Answer> {
         Ingest::One(event) => *event,
         Ingest::Batch(items) => {
             // Each item is committed now, or kept as an entry of its own; or this one stays, for another time.
-            let summary = batch::take_in(&ingress, &request, &credential, items).await?;
+            let summary = batch::take_in(&ingress, &request, &credential, items, true).await?;
             if summary.wait.is_none() {
                 fleet.quarantine_remove(position.number).await?;
             }

@@ -208,8 +208,6 @@ impl Inner {
         let entries = accept.entries.iter().zip(&outcomes);
         let new = entries.filter(|(_, outcome)| matches!(outcome, Outcome::New { .. }));
         let new: Vec<&str> = new.map(|(entry, _)| entry.event.as_str()).collect();
-        rate.take(u32::try_from(new.len()).unwrap_or(u32::MAX));
-        self.rate.set(rate);
         if !new.is_empty() {
             self.settle(&mut loaded.device, accept.at)?;
             self.arm_by(accept.at.plus_millis(confirm_after(was_awake)))?;
@@ -219,6 +217,8 @@ impl Inner {
             }
         }
         self.keep(loaded, &before)?;
+        rate.take(u32::try_from(new.len()).unwrap_or(u32::MAX));
+        self.rate.set(rate);
         if !new.is_empty() {
             self.send_off(Some(first_seq.saturating_sub(1)));
             self.deliver_behind(first_seq, &new);

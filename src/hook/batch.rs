@@ -14,7 +14,8 @@ use fieldhook_core::transform;
 
 /// Commits what are events, then keeps what are none: a batch that is sent again after a failed commit must
 /// not fill quarantine twice. Nor must one of which nothing was taken because its devices are over their rates; what is
-/// only over a rate is not kept, but told.
+/// only over a rate is not kept, but told. `is_kept_whole`: the batch lies in quarantine, and stays there while
+/// anything of it is over a rate.
 ///
 /// # Errors
 /// `commit-failed` if any commit failed; sending the whole batch again is safe. `stale-signature` if that is
@@ -24,6 +25,7 @@ pub async fn take_in(
     request: &Request,
     credential: &Credential,
     items: Vec<Item>,
+    is_kept_whole: bool,
 ) -> Result<Summary> {
     let (groups, refused) = sort(ingress, items);
     let mut summary = commit(ingress, groups).await?;
@@ -33,7 +35,7 @@ pub async fn take_in(
     {
         return Err(stale.clone());
     }
-    let sent_again = summary.is_refused() && summary.wait.is_some();
+    let sent_again = summary.wait.is_some() && (is_kept_whole || summary.is_refused());
     let mut kept = Vec::new();
     for (index, text, problem) in refused {
         if is_kept(&problem)

@@ -94,7 +94,7 @@ async fn take_in(ingress: &Ingress<'_>, request: &Request, credential: &Credenti
                 Err(problem) => Answer::problem(&problem),
             }
         }
-        Ok(Ingest::Batch(items)) => match batch::take_in(ingress, request, credential, items).await {
+        Ok(Ingest::Batch(items)) => match batch::take_in(ingress, request, credential, items, false).await {
             Ok(summary) => {
                 tally::add(ingress.platform, summary.counts());
                 batch::answer(ingress, request, &summary)
