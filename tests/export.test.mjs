@@ -17,7 +17,7 @@ const LARGE_PAGES = 60;
 describe("export", () => {
   let worker, client;
   before(async () => {
-    worker = await startWorker({ entry: COUNTED, vars: { MAX_BODY: "1000000" } });
+    worker = await startWorker({ entry: COUNTED, vars: { MAX_BODY: "1000000", DEVICE_RATE: "0" } });
     client = clientOf(worker);
     for (let n = 0; n < EVENTS; n += BATCH) {
       await client.accepted(

@@ -41,7 +41,7 @@ function assertSame(found, expected) {
 describe("series", () => {
   let worker, client;
   before(async () => {
-    worker = await startWorker({ entry: COUNTED, vars: { MAX_BODY: "1000000" } });
+    worker = await startWorker({ entry: COUNTED, vars: { MAX_BODY: "1000000", DEVICE_RATE: "0" } });
     client = clientOf(worker);
   });
   after(() => worker.stop());
