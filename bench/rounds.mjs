@@ -1,6 +1,7 @@
 // The rounds: every window once in each, in an order that chance decides anew.
 
 import { say } from "../scripts/lib/console.mjs";
+import { LOWEST } from "./parts/rates.mjs";
 import { median, shuffled, spread } from "./statistics.mjs";
 
 /**
@@ -21,7 +22,7 @@ export async function measureRounds(windows, parts, plan) {
     const seconds = ((Date.now() - began) / 1000).toFixed(0);
     say(`  round ${round} of ${plan.rounds} in ${seconds} s: ${progress(parts, rounds.at(-1))}`);
   }
-  return { ratios: ratiosOf(parts, rounds), windows: mediansOf(all, rounds) };
+  return { ratios: withLowest(ratiosOf(parts, rounds)), windows: mediansOf(all, rounds) };
 }
 
 async function oneRound(windows, parts, { seconds, lead }) {
@@ -41,6 +42,14 @@ function ratiosOf(parts, rounds) {
     for (const [name, of] of Object.entries(part.ratios)) {
       ratios[name] = spread(rounds.map((round) => ratio(round, of)));
     }
+  }
+  return ratios;
+}
+
+function withLowest(ratios) {
+  for (const [name, of] of Object.entries(LOWEST)) {
+    const measured = of.map((one) => ratios[one]).filter(Boolean);
+    if (measured.length) ratios[name] = measured.reduce((a, b) => (b.median < a.median ? b : a));
   }
   return ratios;
 }

@@ -69,7 +69,7 @@ export const PARTS = {
       "js 1000 streams": { subject: "js", ...streams(1000) },
     },
     ratios: {
-      sse_vs_js: ["fieldhook 100 streams", "js 100 streams", "rate"],
+      sse_100_vs_js: ["fieldhook 100 streams", "js 100 streams", "rate"],
       sse_1000_vs_js: ["fieldhook 1000 streams", "js 1000 streams", "rate"],
     },
   },
@@ -86,3 +86,6 @@ export const PARTS = {
     },
   },
 };
+
+/** What several ratios come to: the lowest of them. */
+export const LOWEST = { sse_vs_js: ["sse_100_vs_js", "sse_1000_vs_js"] };
