@@ -33,7 +33,7 @@ function flat(headers) {
 }
 
 /**
- * Runs what answers as src/rpc.rs reads it, as one transaction: where the answer is a problem, or a panic comes instead
+ * Runs what answers as src/rpc/ reads it, as one transaction: where the answer is a problem, or a panic comes instead
  * of one, nothing has been written, and what `object` remembers is no better than what its tables hold.
  */
 function atomically(storage, object, work) {

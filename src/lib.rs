@@ -17,6 +17,7 @@ mod hook;
 mod inject;
 mod isolate;
 mod limits;
+mod parts;
 mod registry;
 mod router;
 mod rpc;

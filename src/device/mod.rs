@@ -12,6 +12,7 @@ mod schema;
 mod series;
 
 use crate::isolate;
+use crate::parts;
 use crate::sqlite::{self, Schema, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::dialogue::{Dialogue, Said, Turn};
@@ -351,12 +352,12 @@ impl Inner {
             return Ok(());
         }
         for part in 0..PARTS {
-            let answered = retention::of_part(schema::ANSWERED, part);
+            let answered = parts::of_part(schema::ANSWERED, part);
             if sqlite::run(&self.sql, &answered, vec![reply.into(), key.into()])? == 0 {
                 continue;
             }
             if too_large {
-                sqlite::run(&self.sql, &retention::of_part(schema::TOO_LARGE, part), vec![key.into()])?;
+                sqlite::run(&self.sql, &parts::of_part(schema::TOO_LARGE, part), vec![key.into()])?;
             }
             break;
         }
@@ -377,7 +378,7 @@ impl Inner {
             _ => Some(Time::from_millis(received)),
         };
         let dialogue = dialogue::read(&columns.text(), &columns.text())?;
-        let parts = Parts::new(retention::firsts(&mut columns));
+        let parts = Parts::new(parts::firsts(&mut columns));
         let next_seq = seq.max(device.pruned_to) + 1;
         Ok(Loaded { next_seq, last_heard, parts, device, dialogue, spoke: false, fresh: Vec::new() })
     }

@@ -3,23 +3,11 @@
 use super::delivery::LOOK_AGAIN;
 use super::{Inner, Loaded, schema};
 use crate::isolate;
-use crate::sqlite::{self, Columns, Value, integer};
+use crate::parts::{firsts, of_part};
+use crate::sqlite::{self, Value, integer};
 use fieldhook_core::clock::Time;
-use fieldhook_core::parts::{First, PARTS, Surplus};
+use fieldhook_core::parts::{PARTS, Surplus};
 use fieldhook_core::problem::{Code, Problem, Result};
-
-/// A statement of one part's table.
-pub(super) fn of_part(statement: &str, part: usize) -> String {
-    statement.replace("{}", schema::PART_TABLES.get(part).copied().unwrap_or("log"))
-}
-
-/// The oldest row of each part, from the columns of [`schema::FIRSTS`].
-pub(super) fn firsts(columns: &mut Columns) -> [Option<First>; PARTS] {
-    std::array::from_fn(|_| {
-        let (number, at) = (columns.unsigned(), Time::from_millis(columns.integer()));
-        (number > 0).then_some(First { number, at })
-    })
-}
 
 /// Empties the parts in which everything is older than the retention.
 pub(super) fn by_age(device: &Inner, loaded: &mut Loaded, now: Time, retention: i64) -> Result<()> {

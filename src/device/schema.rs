@@ -4,8 +4,6 @@
 //! the others. It is read through the view `events`. A query of the view that orders by `seq` must also select it, or
 //! SQLite sorts all there is instead of merging four indexes.
 
-use fieldhook_core::parts::PARTS;
-
 /// A table for a part of the log.
 macro_rules! part {
     ($table:literal) => {
@@ -74,9 +72,6 @@ CREATE VIEW IF NOT EXISTS events AS
 ",
     ),
 ];
-
-/// The tables of the parts.
-pub const PART_TABLES: [&str; PARTS] = ["log", "log1", "log2", "log3"];
 
 /// Into a part, unless a key is known in one of the others or in itself: one statement still.
 macro_rules! insert {

@@ -2,25 +2,13 @@
 
 use super::{Loaded, Shard, schema};
 use crate::isolate;
-use crate::sqlite::{self, Columns, Value, integer};
+use crate::parts::{firsts, of_part};
+use crate::sqlite::{self, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::fleet::append::{Append, Sent, to_stored};
-use fieldhook_core::parts::{First, PARTS, Surplus};
+use fieldhook_core::parts::{PARTS, Surplus};
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::series::first_not;
-
-/// A statement of one part's table.
-fn of_part(statement: &str, part: usize) -> String {
-    statement.replace("{}", schema::PART_TABLES.get(part).copied().unwrap_or("log"))
-}
-
-/// The oldest row of each part, from the columns of [`schema::FIRSTS`].
-pub(super) fn firsts(columns: &mut Columns) -> [Option<First>; PARTS] {
-    std::array::from_fn(|_| {
-        let (number, at) = (columns.unsigned(), Time::from_millis(columns.integer()));
-        (number > 0).then_some(First { number, at })
-    })
-}
 
 impl Shard {
     /// Writes a run as one row.

@@ -12,6 +12,7 @@ mod quarantine;
 mod schema;
 
 use crate::isolate;
+use crate::parts;
 use crate::sqlite::{self, Schema, Value};
 use fieldhook_core::clock::Time;
 use fieldhook_core::fleet::append::{Append, Confirmed, Verdict, judge};
@@ -334,7 +335,7 @@ impl Shard {
         };
         let (newest, at) = (columns.unsigned(), Time::from_millis(columns.integer()));
         let head = newest.max(marks.pruned_to);
-        let parts = Parts::new(log::firsts(&mut columns));
+        let parts = Parts::new(parts::firsts(&mut columns));
         let (passed, pending, days) = (marks.pruned_to, BTreeMap::new(), Days::new());
         let behind = Behind::default();
         let mut loaded = Loaded { head, at, parts, marks, passed, pending, days, behind };

@@ -2,8 +2,6 @@
 //!
 //! The log lies in four tables, as that of a device does, and is read through the view `runs`: see `device/schema.rs`.
 
-use fieldhook_core::parts::PARTS;
-
 /// A table for a part of the log.
 macro_rules! part {
     ($table:literal) => {
@@ -92,9 +90,6 @@ DELETE FROM days;
 CREATE INDEX IF NOT EXISTS quarantine_limited ON quarantine (number) WHERE json_extract(entry, '$.code') = 'rate-limited';
 ",
 ];
-
-/// The tables of the parts.
-pub const PART_TABLES: [&str; PARTS] = ["log", "log1", "log2", "log3"];
 
 /// A new table in the place of an old one: that costs two rows, however many go.
 macro_rules! emptied {
