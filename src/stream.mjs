@@ -18,6 +18,9 @@ const LAST_WORDS_MS = 60_000;
 const RETRY_MS = { first: 250, most: 5_000, inAll: 30_000 };
 /** How often it is looked whether a WebSocket has room again: it does not say so by itself. */
 const LOOK_MS = 100;
+/** So many messages are kept for all who are told the same, since not all hear of them at once; none longer, characters. */
+const ALIKE_KEPT = 32;
+const ALIKE_LONGEST = 16_384;
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -96,6 +99,7 @@ class Live {
     const socket = response.webSocket;
     if (!socket) return response.text();
     if (!this.#hasEnded) {
+      this.#client.place = undefined;
       this.#stream.connected(shard);
       // Before it is heard: which shards there are decides where the new ones begin.
       this.#stream.grow(Number(response.headers.get("fieldhook-shards")));
@@ -145,6 +149,7 @@ class Live {
     if (this.#sockets[shard] !== socket) return;
     this.#sockets[shard] = undefined;
     closeQuietly(socket);
+    this.#client.place = undefined;
     this.#stream.lost(shard);
     this.#join(shard);
   }
@@ -232,6 +237,35 @@ function closeQuietly(socket) {
   }
 }
 
+/**
+ * Many clients of one isolate read the same: what the first of them is told is made in wasm, and given to the others as it
+ * is. A client with one shard that is at its head is told the same as any other at the same place (`Client::lone`).
+ * By message, the oldest first: `{ isSse, from, bytes, to, moved }`.
+ */
+const made = new Map();
+
+/**
+ * What a shard's message lets a client read, as bytes. They are shared: nobody may change them.
+ *
+ * @param client its `isSse`, and its `place` as it was left here; undefined after anything else was done to `stream`
+ */
+function receive(client, stream, shard, message) {
+  const from = client.place;
+  const known = from === undefined ? undefined : made.get(message);
+  if (known && known.from === from && known.isSse === client.isSse) {
+    stream.follow(known.to, known.moved);
+    client.place = known.to;
+    return known.bytes;
+  }
+  const bytes = stream.receive(shard, message);
+  client.place = stream.lone();
+  if (from !== undefined && client.place !== undefined && message.length <= ALIKE_LONGEST) {
+    made.set(message, { isSse: client.isSse, from, bytes, to: client.place, moved: stream.hasMoved() });
+    if (made.size > ALIKE_KEPT) made.delete(made.keys().next().value);
+  }
+  return bytes;
+}
+
 /** A client of server-sent events or JSON Lines: chunks wait until the connection takes them. */
 class BodyClient {
   #chunks;
@@ -240,17 +274,20 @@ class BodyClient {
   #whenDrained;
   #hasFinished = false;
   #giveUp;
+  /** Where others may be that are told the same. */
+  place;
   waiting = 0;
   wroteAt = Date.now();
   isSlow = false;
 
   constructor(opening) {
     this.opening = opening;
+    this.isSse = opening.length > 0;
     this.#chunks = [];
   }
 
   take(stream, shard, message) {
-    const bytes = stream.receive(shard, message);
+    const bytes = receive(this, stream, shard, message);
     if (bytes.length === 0) return;
     this.isSlow = this.waiting > BUFFER_MAX;
     this.write(bytes);
@@ -340,6 +377,7 @@ class SocketClient {
   #early = "";
   wroteAt = 0;
   isSlow = false;
+  place;
 
   take(stream, shard, message) {
     const text = stream.receiveText(shard, message);

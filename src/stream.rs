@@ -47,7 +47,22 @@ impl Stream {
         self.client.opening().as_bytes().to_vec()
     }
 
-    /// What a shard's message lets the client read, as bytes. The only call that a live stream makes.
+    /// See [`Client::lone`]; `undefined` for `None`.
+    pub fn lone(&self) -> Option<f64> {
+        self.client.lone().map(|position| position as f64)
+    }
+
+    #[wasm_bindgen(js_name = hasMoved)]
+    pub fn has_moved(&self) -> bool {
+        self.client.has_moved()
+    }
+
+    /// See [`Client::follow`].
+    pub fn follow(&mut self, to: f64, moved: bool) {
+        self.client.follow(to as u64, moved);
+    }
+
+    /// What a shard's message lets the client read, as bytes.
     ///
     /// # Errors
     /// Throws where the message is none: the connection is of no use.

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { anEvent, clientOf, numbers, until } from "./support/client.mjs";
+import { kept, openLines, openSse } from "./support/sse.mjs";
 import { COUNTED, startWorker } from "./support/worker.mjs";
 
 const RETENTION_MS = 3_000;
@@ -117,3 +118,23 @@ for (const DEDUP_KV of ["off", "on"]) {
     }
   });
 }
+
+test("what many streams are told alike is made in wasm once, and each of them goes on from its place", async () => {
+  const worker = await startWorker({ entry: COUNTED });
+  try {
+    const client = clientOf(worker);
+    const streams = await Promise.all([...numbers(1, 10).map(() => openSse(worker)), openLines(worker)]);
+    await sleep(SETTLED);
+    await worker.fetch("/__counts", { method: "DELETE" });
+    for (const at of numbers(1, 5)) {
+      await client.accepted(anEvent({ coreid: "heard", data: String(at) }));
+      for (const stream of streams) await stream.have(at, kept);
+    }
+    const { crossings } = await (await worker.fetch("/__counts")).json();
+    // One for server-sent events and one for JSON Lines, of each of five.
+    assert.deepEqual([crossings.into.stream_receive, crossings.into.stream_follow], [10, 45]);
+    for (const stream of streams) await stream.close();
+  } finally {
+    await worker.stop();
+  }
+});

@@ -42,6 +42,23 @@ impl Client {
         self.reader.shards()
     }
 
+    /// See [`Reader::lone`]. What is received next depends on this place, the message and [`Wire`] alone.
+    pub fn lone(&self) -> Option<u64> {
+        self.reader.lone()
+    }
+
+    /// Whether the client has yet to be told its place.
+    pub fn has_moved(&self) -> bool {
+        self.moved
+    }
+
+    /// The client was written what [`Client::receive`] made of the same message for another that was at the same place,
+    /// after which that one was at `to`, and `moved` or not.
+    pub fn follow(&mut self, to: u64, moved: bool) {
+        self.reader.follow(to);
+        self.moved = moved;
+    }
+
     /// See [`Reader::grow`].
     pub fn grow(&mut self, shards: usize) {
         self.reader.grow(shards);
@@ -220,6 +237,37 @@ mod tests {
         assert_eq!(client.keep_alive(), ":\n\n");
         client.receive(0, "push\t9\n").unwrap();
         assert_eq!(client.keep_alive(), format!(":\nid: {}\n\n", cursor(9)));
+    }
+
+    #[test]
+    fn one_that_follows_another_stands_where_that_does() {
+        for message in [PUSH, "push\t9\n", "push\t4\n4\t10\ttemp\t{}\n"] {
+            let (mut first, mut second) = (live(Wire::Sse), live(Wire::Sse));
+            assert_eq!((first.lone(), second.lone()), (Some(3), Some(3)));
+            first.receive(0, message).unwrap();
+            second.follow(first.lone().unwrap(), first.has_moved());
+            assert_eq!(second.lone(), first.lone());
+            assert_eq!(second.keep_alive(), first.keep_alive(), "{message}");
+            let next = "push\t11\n10\t20\ttemp\t{}\n11\t20\ttemp\t{}\n";
+            assert_eq!(second.receive(0, next), first.receive(0, next));
+            assert_eq!((second.dropped(), second.begins(0)), (first.dropped(), first.begins(0)));
+        }
+    }
+
+    #[test]
+    fn only_who_is_at_the_head_of_one_shard_can_follow() {
+        let mut client = Client::new(1, Some(Cursor::default()), Wire::Sse);
+        assert_eq!(client.lone(), None, "not connected");
+        client.connected(0);
+        client.ask(true);
+        assert_eq!(client.lone(), None, "behind");
+        client.receive(0, "page\t0\t8\t1\t0\n").unwrap();
+        assert_eq!(client.lone(), Some(8));
+        client.grow(2);
+        assert_eq!(client.lone(), None, "of two shards");
+        let mut client = live(Wire::Sse);
+        client.lost(0);
+        assert_eq!(client.lone(), None, "lost");
     }
 
     #[test]

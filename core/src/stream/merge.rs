@@ -316,6 +316,22 @@ impl Reader {
         best.map(|(_, index)| index)
     }
 
+    /// How far everything was given out, of a reader whose only shard is live: what is pushed next says all that it will
+    /// be told. `None` for any other.
+    pub fn lone(&self) -> Option<u64> {
+        let [shard] = self.shards.as_slice() else { return None };
+        (shard.state == State::Live && shard.queue.is_empty()).then_some(shard.reached)?
+    }
+
+    /// What another reader at the same [`Reader::lone`] place was pushed was given to this one too, and reaches so far.
+    pub fn follow(&mut self, to: u64) {
+        if let [shard] = self.shards.as_mut_slice() {
+            shard.reached = Some(to);
+            self.passed = None;
+            self.cursor.set(0, to);
+        }
+    }
+
     /// The event given out last is passed: so is what was looked at behind it and not shown.
     fn settle(&mut self) {
         if let Some((shard, position)) = self.passed.take() {
