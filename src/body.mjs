@@ -15,10 +15,10 @@ let held = 0;
 
 /** The body's bytes; undefined where there are more than `limit`, null where it had to give way to others. */
 export async function readBody(request, limit) {
-  if (request.body === null) return new Uint8Array();
   const declared = request.headers.get("content-length");
   if (declared !== null && Number(declared) > limit) return undefined;
   if (declared !== null && Number(declared) <= SMALL) return new Uint8Array(await request.arrayBuffer());
+  if (request.body === null) return new Uint8Array();
   const body = { bytes: new Uint8Array(0), size: 0 };
   try {
     for await (const part of request.body) {

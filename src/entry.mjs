@@ -28,7 +28,9 @@ function description() {
 /** Header fields as `name\nvalue\n…`: one string crosses instead of many. */
 function flat(headers) {
   let text = "";
-  for (const [name, value] of headers) text += (text && "\n") + name + "\n" + value;
+  headers.forEach((value, name) => {
+    text += (text && "\n") + name + "\n" + value;
+  });
   return text;
 }
 
