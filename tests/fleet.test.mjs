@@ -71,6 +71,9 @@ describe("the list of devices", () => {
     ["event=temp/", ["bb-1"]],
     ["online=true", ["aa-1", "aa-2", "bb-1", "bb-2"]],
     ["online=false", []],
+    ["search=B-", ["bb-1", "bb-2"]],
+    ["search=OO", ["aa-2"]],
+    ["search=-1&id=aa", ["aa-1"]],
     ["id=a&event=door&product=100&online=true", ["aa-2"]],
     ["id=%25", []],
   ])

@@ -161,10 +161,13 @@ pub struct Filter {
     pub online: Option<bool>,
     /// A prefix of the name of its last event.
     pub event: Option<String>,
+    /// A part of its id or of the name of its last event, in small letters; the case does not matter.
+    #[serde(default)]
+    pub search: Option<String>,
 }
 
 impl Filter {
-    /// Reads `?product=&id=&online=&event=`.
+    /// Reads `?product=&id=&online=&event=&search=`.
     ///
     /// # Errors
     /// `bad-query`, naming the parameter.
@@ -180,7 +183,8 @@ impl Filter {
                 return Err(Problem::field(Code::BadQuery, "online", "online must be true or false"));
             }
         };
-        Ok(Filter { product: text("product"), id: text("id"), online, event: text("event") })
+        let search = text("search").map(|text| text.to_lowercase());
+        Ok(Filter { product: text("product"), id: text("id"), online, event: text("event"), search })
     }
 
     /// ```
@@ -191,11 +195,16 @@ impl Filter {
     /// assert!(filter.matches(&entry, Time::from_millis(1)));
     /// ```
     pub fn matches(&self, entry: &Entry, now: Time) -> bool {
+        let has = |part: &str| {
+            let has = |text: &str| text.to_lowercase().contains(part);
+            has(&entry.id) || entry.last_event.as_deref().is_some_and(has)
+        };
         let starts = |text: Option<&str>, prefix: &str| text.is_some_and(|text| text.starts_with(prefix));
         self.product.as_ref().is_none_or(|product| entry.product_id.as_ref() == Some(product))
             && self.id.as_deref().is_none_or(|prefix| entry.id.starts_with(prefix))
             && self.online.is_none_or(|online| entry.is_online(now) == online)
             && self.event.as_deref().is_none_or(|prefix| starts(entry.last_event.as_deref(), prefix))
+            && self.search.as_deref().is_none_or(has)
     }
 }
 
@@ -248,6 +257,9 @@ mod tests {
             ("online=false", false),
             ("event=in", false),
             ("event=temp/in/side", false),
+            ("search=B", true),
+            ("search=P/IN", true),
+            ("search=7", false),
         ] {
             assert_eq!(read(query).unwrap().matches(&entry, now), expected, "{query}");
         }
