@@ -59,6 +59,11 @@ impl Time {
         self.0 - now.0 > SKEW
     }
 
+    /// The latest time that a clock which is right can show now.
+    pub fn with_skew(self) -> Time {
+        self.plus_millis(SKEW)
+    }
+
     /// The distance to another time, in milliseconds, never negative.
     pub fn distance(self, other: Time) -> i64 {
         (self.0 - other.0).abs()

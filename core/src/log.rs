@@ -4,6 +4,7 @@
 //! `src/device/`.
 
 use crate::clock::Time;
+use crate::delivery::ahead::Ahead;
 use crate::event::{DedupKey, Event};
 use crate::fleet::outbox::Membership;
 use crate::home::{Home, Way};
@@ -19,6 +20,9 @@ pub struct Accept {
     pub device: String,
     pub at: Time,
     pub entries: Vec<Entry>,
+    /// What integrations for these events have ahead of the clock: of a clock that is right, nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<Ahead>,
 }
 
 /// One event as its row will hold it.

@@ -1,9 +1,12 @@
 //! The snapshot of all configuration that every isolate caches, and when it is asked for anew
 //! (DESIGN.md, "One idea": at most 10 s old).
 
+use crate::clock::Time;
+use crate::delivery::ahead::Ahead;
 use crate::event::SourceName;
 use crate::integration::{Listed, Stored};
 use crate::json;
+use crate::log::Entry;
 use crate::problem::{Code, Problem, Result};
 use crate::source::{self, Source};
 use crate::transform::{self, Transform};
@@ -62,6 +65,8 @@ pub struct Snapshot {
     pub damaged: Vec<(String, String)>,
     /// The hosts that are this deployment itself: never a target.
     pub hosts: Vec<String>,
+    /// The last change of an integration that says from when on it is for what.
+    last_change: Option<Time>,
     /// What a source that nobody defined is.
     plain: Source,
 }
@@ -89,6 +94,7 @@ impl Snapshot {
                 Err(why) => snapshot.damaged.push((id, why)),
             }
         }
+        snapshot.last_change = snapshot.integrations.iter().filter_map(Listed::last_change).max();
         snapshot.hosts = document.hosts;
         Ok(snapshot)
     }
@@ -100,6 +106,16 @@ impl Snapshot {
 
     pub fn integration(&self, id: &str) -> Option<&Listed> {
         self.integrations.iter().find(|listed| listed.stored.id == id)
+    }
+
+    /// What a device's object must be told with events that it accepts now: most often nothing, which one comparison
+    /// finds.
+    pub fn ahead_of(&self, now: Time, entries: &[Entry]) -> Vec<Ahead> {
+        if self.last_change.is_none_or(|last| last < now) {
+            return Vec::new();
+        }
+        let is_for = |listed: &&Listed| entries.iter().any(|entry| listed.filter.takes_entry(entry));
+        self.integrations.iter().filter(is_for).filter_map(|listed| listed.ahead_of(now)).collect()
     }
 
     /// Whether it is defined at all, be it damaged: what is kept for one that is not can go.

@@ -211,6 +211,7 @@ impl Inner {
         let new: Vec<&str> = new.map(|(entry, _)| entry.event.as_str()).collect();
         if !new.is_empty() {
             self.settle(&mut loaded.device, accept.at)?;
+            self.heed(&accept.ahead, loaded.device.pruned_to, first_seq)?;
             self.arm_by(accept.at.plus_millis(confirm_after(was_awake)))?;
             // Looked at every few events: a bound of megabytes is not missed by a few rows.
             if is_due(first_seq, loaded.next_seq) {

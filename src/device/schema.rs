@@ -140,8 +140,9 @@ pub const BETWEEN: &str = "SELECT seq, received, event, data, details FROM event
     AND EXISTS (SELECT 1 FROM json_each(?) AS prefix WHERE \
         substr(events.event, 1, length(prefix.value)) = prefix.value) \
     AND received BETWEEN ? AND ? ORDER BY seq";
-/// Looked for from the new end.
-pub const LAST_UNTIL: &str = "SELECT seq FROM events WHERE received <= ? ORDER BY seq DESC LIMIT 1";
+/// Looked for from the new end; what is later than a time was accepted before the clock was set back.
+pub const LAST_UNTIL: &str =
+    "SELECT seq FROM events WHERE seq < ? AND (received <= ? OR received > ?) ORDER BY seq DESC LIMIT 1";
 pub const LANES: &str = "SELECT integration, job, json FROM lanes";
 pub const WRITE_LANE: &str = "INSERT OR REPLACE INTO lanes (integration, job, json) VALUES (?, ?, ?)";
 pub const DROP_LANE: &str = "DELETE FROM lanes WHERE integration = ? AND job = ?";

@@ -168,7 +168,9 @@ impl Ingress<'_> {
         if let Some(wait) = limits::device_wait(self.platform, device.as_str()) {
             return Ok(entries.iter().map(|_| Outcome::Limited { wait }).collect());
         }
-        let accept = Accept { device: device.as_str().to_owned(), at: self.platform.now, entries };
+        let at = self.platform.now;
+        let ahead = self.snapshot.ahead_of(at, &entries);
+        let accept = Accept { device: device.as_str().to_owned(), at, entries, ahead };
         let outcomes = rpc::device(&self.platform.env, device.as_str()).accept(&accept).await?.outcomes;
         let wait = outcomes.iter().find_map(Outcome::wait);
         if let Some(wait) = wait {

@@ -3,6 +3,7 @@
 //!
 //! A replay is a lane of its own, with a list of events instead of a place, so that it holds up nobody.
 
+use super::ahead::{Ahead, Marks};
 use super::outcome::Verdict;
 use super::record::{Attempt, Status};
 use super::report::{Passed, Report};
@@ -66,6 +67,12 @@ pub struct Lane {
     pub passed: Vec<Passed>,
     /// Events up to this time were passed over when the lane was begun, or the integration resumed.
     pub from: Time,
+    /// What is known of changes that were ahead of the clock.
+    #[serde(default, skip_serializing_if = "Marks::is_empty")]
+    pub marks: Marks,
+    /// It stands in the table. One that does not is found anew by the times of the log.
+    #[serde(skip)]
+    pub is_kept: bool,
     /// Up to here nothing else is for this integration; only remembered, so that it is not looked at twice.
     #[serde(skip)]
     pub looked: u64,
@@ -108,6 +115,8 @@ impl Lane {
             unreported: None,
             passed: Vec::new(),
             from,
+            marks: Marks::default(),
+            is_kept: false,
             looked: 0,
             is_told: false,
         }
@@ -219,6 +228,16 @@ impl Lane {
             self.done = self.looked;
         }
         is_far
+    }
+
+    /// Who accepts events from this one on knows of changes that are ahead of the clock; answers whether there is
+    /// anything to write down.
+    pub fn heed(&mut self, ahead: &Ahead, first: u64) -> bool {
+        let mut is_news = !self.is_kept;
+        for change in &ahead.changes {
+            is_news |= self.marks.add(*change, first);
+        }
+        is_news
     }
 
     /// The event is done with, one way or the other.

@@ -3,6 +3,7 @@
 //!
 //! Not here: requests, which `integration` makes, and the calls themselves.
 
+pub mod ahead;
 pub mod circuit;
 pub mod job;
 pub mod lane;

@@ -5,7 +5,7 @@ use super::stored::Face;
 use super::subscription;
 use crate::definition::Properties;
 use crate::json;
-use crate::log::{Details, Row};
+use crate::log::{Details, Entry, Row};
 use crate::problem::Result;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,11 @@ impl Filter {
     /// Whether any event of a device can match.
     pub fn is_for(&self, device: &str) -> bool {
         self.device.as_deref().is_none_or(|only| only == device)
+    }
+
+    /// Whether an event that is about to be accepted matches.
+    pub fn takes_entry(&self, Entry { event, details, .. }: &Entry) -> bool {
+        self.matches(event, &details.coreid, details.product_id.as_deref())
     }
 
     /// Whether a row of a device's log matches.

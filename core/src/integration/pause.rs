@@ -20,10 +20,16 @@ impl Stored {
         let changes = self.paused.is_some() || skip;
         self.paused = None;
         if skip {
-            self.from = now;
+            self.begin_again(now);
         }
         self.revision += u64::from(changes);
         changes
+    }
+
+    /// Begins behind what has been accepted until now. Later than before, also where the clock was set back: that is how
+    /// a lane notices.
+    pub(super) fn begin_again(&mut self, now: Time) {
+        self.from = now.max(self.from.plus_millis(1));
     }
 }
 
@@ -53,5 +59,7 @@ mod tests {
         let mut stored = stored();
         assert!(stored.resume(Time::from_millis(9), true));
         assert_eq!(stored.from.millis(), 9);
+        assert!(stored.resume(Time::from_millis(3), true));
+        assert_eq!(stored.from.millis(), 10);
     }
 }

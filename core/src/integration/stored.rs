@@ -5,6 +5,7 @@ use super::filter::Filter;
 use super::hook::{Method, flag};
 use crate::clock::Time;
 use crate::definition::Properties;
+use crate::delivery::ahead::{Ahead, Marks};
 use crate::json;
 use crate::log::Row;
 use crate::problem::{Code, Problem, Result};
@@ -105,9 +106,29 @@ impl Listed {
 
     /// Whether a row of a device's log is to be delivered. What was received while the definition was for other events,
     /// or was for none because its answers were replies, is not: a definition that is replaced does not reach back.
-    pub fn takes(&self, row: &Row) -> bool {
-        let took = |earlier: &Earlier| row.received_at > earlier.until || earlier.filter.takes(row);
+    pub fn takes(&self, row: &Row, marks: &Marks) -> bool {
+        let took = |earlier: &Earlier| {
+            marks.is_behind(earlier.until, row.seq, row.received_at) || earlier.filter.takes(row)
+        };
         self.filter.takes(row) && self.stored.earlier.iter().all(took)
+    }
+
+    /// The changes that say from when on it is for what.
+    fn changes(&self) -> impl Iterator<Item = Time> {
+        let replaced = self.stored.earlier.iter().map(|earlier| earlier.until);
+        std::iter::once(self.stored.from).chain(replaced)
+    }
+
+    /// The last of them; one that answers devices has none that matters.
+    pub fn last_change(&self) -> Option<Time> {
+        if self.respond { None } else { self.changes().max() }
+    }
+
+    /// What of it is ahead of a clock.
+    pub fn ahead_of(&self, now: Time) -> Option<Ahead> {
+        self.last_change().filter(|last| *last >= now)?;
+        let changes = self.changes().filter(|change| *change >= now).collect();
+        Some(Ahead { integration: self.stored.id.clone(), from: self.stored.from, changes })
     }
 }
 
@@ -187,7 +208,7 @@ impl Stored {
     pub fn replace(self, definition: &Definition, sealed: Option<String>, now: Time) -> Result<Self> {
         let Listed { mut stored, filter, respond } = Listed::of(self)?;
         if respond && !definition.respond {
-            stored.from = now;
+            stored.begin_again(now);
             stored.earlier.clear();
         } else if filter.events != definition.filter.events || filter.device != definition.filter.device {
             if stored.earlier.len() >= EARLIER_MAX {
@@ -240,8 +261,12 @@ mod tests {
         assert_eq!((stored.from, stored.earlier.len()), (at(0), 1));
         let text = serde_json::to_string(&stored).unwrap();
         let listed = Listed::of(Stored::parse(&text).unwrap()).unwrap();
-        assert!(listed.takes(&row("temp", 5)) && listed.takes(&row("tank", 11)));
-        assert!(!listed.takes(&row("tank", 10)));
+        let takes = |row, marks: &Marks| listed.takes(&row, marks);
+        let mut marks = Marks::default();
+        assert!(takes(row("temp", 5), &marks) && takes(row("tank", 11), &marks));
+        assert!(!takes(row("tank", 10), &marks));
+        marks.add(at(10), 1);
+        assert!(takes(row("tank", 5), &marks));
     }
 
     #[test]

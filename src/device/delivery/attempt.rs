@@ -113,8 +113,7 @@ impl Inner {
         let host_failed = verdict.of_host(&reply.heard);
         let gone = verdict == Verdict::Gone;
         lane.unreported = Some(Unreported { attempt, host: integration.host_key(), host_failed, gone });
-        self.write_lane(key, &lane)?;
-        self.remember(key, lane)?;
+        self.keep_lane(key, lane)?;
         Ok(match (verdict, error_text(&reply.heard, integration.host())) {
             (Verdict::Delivered, _) => notice::of_delivery(integration, event, &reply.body),
             (_, Some(text)) => vec![notice::error(integration, event, text)],

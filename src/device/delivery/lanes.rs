@@ -5,6 +5,7 @@ use crate::device::{history, schema};
 use crate::isolate;
 use crate::sqlite::{self, Value, integer};
 use fieldhook_core::clock::Time;
+use fieldhook_core::delivery::ahead::{Ahead, Marks};
 use fieldhook_core::delivery::lane::Lane;
 use fieldhook_core::delivery::report::{Passed, Why};
 use fieldhook_core::integration::stored::Listed;
@@ -12,6 +13,9 @@ use fieldhook_core::json;
 use fieldhook_core::log::Row;
 use fieldhook_core::problem::{Code, Problem, Result};
 use std::collections::BTreeMap;
+
+/// Before this number are all events; JavaScript can write none that is larger.
+const ALL: u64 = (1 << 53) - 1;
 
 impl Inner {
     /// The lanes, read from the table once.
@@ -22,8 +26,9 @@ impl Inner {
                 for columns in sqlite::rows(&self.sql, schema::LANES, Vec::new())? {
                     let mut columns = columns?;
                     let key = (columns.text(), columns.text());
-                    let lane = json::read(&columns.text())
+                    let mut lane: Lane = json::read(&columns.text())
                         .map_err(|_| Problem::new(Code::Internal, "a lane cannot be read"))?;
+                    lane.is_kept = true;
                     lanes.insert(key, lane);
                 }
             }
@@ -47,11 +52,14 @@ impl Inner {
         Ok(())
     }
 
-    pub(super) fn write_lane(&self, (integration, job): &Key, lane: &Lane) -> Result<()> {
-        let json = serde_json::to_string(lane)
+    /// Writes it down, and remembers it.
+    pub(super) fn keep_lane(&self, key: &Key, mut lane: Lane) -> Result<()> {
+        let json = serde_json::to_string(&lane)
             .map_err(|_| Problem::new(Code::Internal, "the lane cannot be written"))?;
-        let values = vec![integration.as_str().into(), job.as_str().into(), json.into()];
-        sqlite::run(&self.sql, schema::WRITE_LANE, values).map(drop)
+        let values = vec![key.0.as_str().into(), key.1.as_str().into(), json.into()];
+        sqlite::run(&self.sql, schema::WRITE_LANE, values)?;
+        lane.is_kept = true;
+        self.remember(key, lane)
     }
 
     /// Writes down what shards have been told, of lanes that rest.
@@ -66,8 +74,7 @@ impl Inner {
         };
         for (key, mut lane) in told {
             lane.is_told = false;
-            self.write_lane(&key, &lane)?;
-            self.remember(&key, lane)?;
+            self.keep_lane(&key, lane)?;
         }
         Ok(())
     }
@@ -83,7 +90,43 @@ impl Inner {
 
     /// The lane of an integration that this device has not met.
     pub(super) fn begin(&self, listed: &Listed, pruned_to: u64) -> Result<Lane> {
-        Ok(Lane::behind(self.last_before(listed.stored.from, pruned_to)?, listed.stored.from))
+        self.begin_at(listed.stored.from, pruned_to, ALL)
+    }
+
+    /// The same, of what is before an event.
+    fn begin_at(&self, from: Time, pruned_to: u64, before: u64) -> Result<Lane> {
+        Ok(Lane::behind(self.last_before(from, pruned_to, before, Time::from_millis(i64::MAX))?, from))
+    }
+
+    /// Where an integration has been resumed from a later time: up to there its lane is passed over.
+    pub(super) fn skipped_to(&self, lane: &Lane, from: Time, pruned_to: u64) -> Result<u64> {
+        let before = lane.marks.behind(from).unwrap_or(ALL);
+        self.last_before(from, pruned_to, before, isolate::now().with_skew())
+    }
+
+    /// Notes, in the turn that accepts events, what who accepted them knew of changes that are ahead of the clock. By
+    /// the times alone these events would be passed over until it has come as far.
+    pub(in crate::device) fn heed(&self, ahead: &[Ahead], pruned_to: u64, first_seq: u64) -> Result<()> {
+        for ahead in ahead {
+            let key = (ahead.integration.clone(), String::new());
+            let known = self.lane(&key)?;
+            let mut lane = match known {
+                Some(lane) => lane,
+                None => self.begin_at(ahead.from, pruned_to, first_seq)?,
+            };
+            if lane.heed(ahead, first_seq) {
+                self.keep_lane(&key, lane)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down where an integration stands that is paused, if it never was.
+    pub(super) fn keep_place(&self, key: &Key) -> Result<()> {
+        match self.lane(key)?.filter(|lane| !lane.is_kept) {
+            Some(lane) => self.keep_lane(key, lane),
+            None => Ok(()),
+        }
     }
 
     /// What an integration will not get of a part of the log.
@@ -91,19 +134,19 @@ impl Inner {
         &self,
         listed: &Listed,
         device: &str,
-        after: u64,
+        lane: &Lane,
         to: u64,
         why: Why,
     ) -> Result<Passed> {
         let mut count = 0;
-        if to > after {
-            let values = vec![integer(after), listed.filter.prefixes_json().into()];
+        if to > lane.done {
+            let values = vec![integer(lane.done), listed.filter.prefixes_json().into()];
             for columns in sqlite::rows(&self.sql, schema::NEXT_FOR, values)? {
                 let row = history::row(columns?);
                 if row.seq > to {
                     break;
                 }
-                count += u64::from(listed.takes(&row));
+                count += u64::from(listed.takes(&row, &lane.marks));
             }
         }
         let (integration, device) = (listed.stored.id.clone(), device.to_owned());
@@ -125,29 +168,30 @@ impl Inner {
                 None => self.begin(listed, from)?,
             };
             if lane.done < pruned_to {
-                let passed = self.passed(listed, device, lane.done, pruned_to, Why::Expired)?;
+                let passed = self.passed(listed, device, &lane, pruned_to, Why::Expired)?;
                 if passed.count > 0 {
                     lane.pass(passed);
-                    self.write_lane(&key, &lane)?;
-                    self.remember(&key, lane)?;
+                    self.keep_lane(&key, lane)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The newest event that was accepted no later than this; looked for from the new end.
-    pub(super) fn last_before(&self, at: Time, pruned_to: u64) -> Result<u64> {
-        let row = sqlite::first(&self.sql, schema::LAST_UNTIL, vec![Value::Integer(at.millis())])?;
+    /// The newest event before one that was accepted no later than this, or later than `ahead`; looked for from the new
+    /// end.
+    fn last_before(&self, at: Time, pruned_to: u64, before: u64, ahead: Time) -> Result<u64> {
+        let values = vec![integer(before), Value::Integer(at.millis()), Value::Integer(ahead.millis())];
+        let row = sqlite::first(&self.sql, schema::LAST_UNTIL, values)?;
         Ok(row.map_or(pruned_to, |mut columns| columns.unsigned().max(pruned_to)))
     }
 
     /// The next event behind a place that the integration is for.
-    pub(super) fn next_for(&self, listed: &Listed, after: u64) -> Result<Option<Row>> {
+    pub(super) fn next_for(&self, listed: &Listed, after: u64, marks: &Marks) -> Result<Option<Row>> {
         let values = vec![integer(after), listed.filter.prefixes_json().into()];
         for columns in sqlite::rows(&self.sql, schema::NEXT_FOR, values)? {
             let row = history::row(columns?);
-            if listed.takes(&row) {
+            if listed.takes(&row, marks) {
                 return Ok(Some(row));
             }
         }

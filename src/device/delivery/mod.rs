@@ -169,6 +169,10 @@ impl Inner {
                 continue;
             }
             if listed.stored.paused.is_some() || listed.respond {
+                if matches!(next, Next::Attempt { .. }) {
+                    // For as long as it waits, times may come to say something else.
+                    self.keep_place(key)?;
+                }
                 return Ok(());
             }
             match next {
@@ -197,11 +201,11 @@ impl Inner {
         };
         if key.1.is_empty() && lane.from < listed.stored.from {
             // Resumed from a later time.
-            let to = self.last_before(listed.stored.from, pruned_to)?;
-            lane.pass(self.passed(listed, &device, lane.done, to, Why::Skipped)?);
+            let to = self.skipped_to(&lane, listed.stored.from, pruned_to)?;
+            lane.pass(self.passed(listed, &device, &lane, to, Why::Skipped)?);
             lane.from = listed.stored.from;
-            self.write_lane(key, &lane)?;
-            self.remember(key, lane.clone())?;
+            self.keep_lane(key, lane.clone())?;
+            lane.is_kept = true;
         }
         loop {
             match lane.step(isolate::now()) {
@@ -226,12 +230,12 @@ impl Inner {
                     lane.advance(seq);
                 }
                 Step::Seek { after } => {
-                    let found = self.next_for(listed, after)?;
+                    let found = self.next_for(listed, after, &lane.marks)?;
                     lane.passed_over(found.as_ref().map_or(head, |row| row.seq.saturating_sub(1)));
-                    if lane.settle() {
-                        self.write_lane(key, &lane)?;
+                    match lane.settle() {
+                        true => self.keep_lane(key, lane)?,
+                        false => self.remember(key, lane)?,
                     }
-                    self.remember(key, lane)?;
                     return Ok(match found {
                         Some(row) => Next::Attempt { row, tries: 0 },
                         None => Next::Nothing,

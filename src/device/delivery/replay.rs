@@ -48,8 +48,7 @@ impl Inner {
         };
         let events = lane.enqueue(&seqs) as u64;
         if events > 0 {
-            self.write_lane(&key, &lane)?;
-            self.remember(&key, lane)?;
+            self.keep_lane(&key, lane)?;
             self.arm(isolate::now())?;
         }
         Ok(Taken { events, more_behind })
