@@ -4,6 +4,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { CommandFailed, main, run, say, step } from "./lib/console.mjs";
 import { cargoCounts, nodeCounts, sum, withCrash } from "./lib/counts.mjs";
+import { buildSite } from "./lib/dashboard.mjs";
 import { ensureClients } from "./lib/packages.mjs";
 import { bin, inRoot, NATIVE_TARGET } from "./lib/paths.mjs";
 import { setUp } from "./lib/setup.mjs";
@@ -72,6 +73,7 @@ async function testEndToEnd(toolchain, names) {
     await buildWorker(toolchain, "release");
     await buildWorker(toolchain, "inject");
     await buildSimulator(toolchain);
+    await buildSite();
     await workerOptions();
     if (files.some((file) => file.startsWith(`tests/${CLIENTS_TESTS}`))) await ensureClients();
   } catch (error) {

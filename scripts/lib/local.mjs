@@ -46,7 +46,7 @@ async function serve(options) {
   const { port } = options;
   const before = new Map(ENDINGS.map((signal) => [signal, process.listeners(signal)]));
   try {
-    const server = await serveWorker(options);
+    const server = await serveWorker({ ...options, site: true });
     // Miniflare exits at once at any of them; here it is for the command to say what comes first.
     for (const [signal, known] of before) {
       const added = process.listeners(signal).filter((listener) => !known.includes(listener));

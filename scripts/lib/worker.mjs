@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Missing } from "./console.mjs";
+import { buildSite } from "./dashboard.mjs";
 import { inRoot } from "./paths.mjs";
 import { VARIANTS } from "./variants.mjs";
 import { workerOptions } from "./worker-config.mjs";
@@ -16,7 +17,8 @@ const ENTRY = inRoot("src", "entry.mjs");
  * Starts the Worker and returns the Miniflare instance, listening on `port` of localhost.
  *
  * Requests go to workerd's own socket, not through Miniflare's entry worker, which compresses, re-chunks and
- * is slower than the Worker. `outbound` answers what the Worker fetches; without it requests leave as usual.
+ * is slower than the Worker. With `site` the dashboard is served too, and requests go by way of what stands in for the
+ * platform's router. `outbound` answers what the Worker fetches; without it requests leave as usual.
  */
 export async function serveWorker({
   vars,
@@ -24,6 +26,7 @@ export async function serveWorker({
   port,
   build = "release",
   entry = ENTRY,
+  site = false,
   outbound,
   pidFile,
   env,
@@ -31,7 +34,8 @@ export async function serveWorker({
 }) {
   const { Miniflare, Log, LogLevel, convertV4MiniflareOptions } = await import("miniflare");
   useGuardedWorkerd();
-  const options = await workerOptions();
+  const { assets, ...options } = await workerOptions();
+  if (site) await buildSite();
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       host: LOCALHOST,
@@ -44,6 +48,7 @@ export async function serveWorker({
       workers: [
         {
           ...options,
+          ...(site && { assets }),
           name: "fieldhook",
           bindings: { ...options.bindings, ...vars },
           modulesRoot: inRoot(),

@@ -38,6 +38,7 @@ export const COUNTED = fileURLToPath(new URL("counted.mjs", import.meta.url));
  * @param {string} [options.persist] storage folder; by default a new one, removed by `stop`
  * @param {"release" | "inject"} [options.build]
  * @param {string} [options.entry] another entry module, e.g. `COUNTED`
+ * @param {boolean} [options.site] serve the dashboard's files too
  * @param {number} [options.port] by default a free one, kept across `restart`
  * @param {(request: Request) => Response | Promise<Response>} [options.outbound] answers what the Worker
  *   fetches; by default everything is refused
@@ -50,6 +51,7 @@ export async function startWorker({
   persist,
   build,
   entry,
+  site,
   port,
   outbound = refuse,
   network = false,
@@ -66,6 +68,7 @@ export async function startWorker({
     persist: storage,
     build,
     entry,
+    site,
     outbound: network ? undefined : (request) => outbound(request),
     pidFile,
     env,
