@@ -1,7 +1,8 @@
 //! Pages of any origin may call `/v1` (Fetch standard, "CORS protocol").
 //!
-//! What opens `/v1` is a token that the page itself must know, never a cookie that a browser would add: so an
-//! origin proves nothing, and none is refused. Credentials of the browser's own are never allowed.
+//! What opens `/v1` to them is a token that the page itself must know, never a cookie that a browser would add: so an
+//! origin proves nothing, and none is refused. Credentials of the browser's own are never allowed: the dashboard's
+//! session is for its own origin ([`fieldhook_core::proof::session`]).
 
 use crate::answer::Answer;
 use fieldhook_core::request::{Method, Request};

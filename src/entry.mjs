@@ -288,6 +288,14 @@ export class Registry extends DurableObject {
     return this.#whole(() => this.#rust.resumeIntegration(id, skip));
   }
 
+  endSession(id, until) {
+    return this.#whole(() => this.#rust.endSession(id, until));
+  }
+
+  sessionEnded(id) {
+    return this.#rust.sessionEnded(id);
+  }
+
   #whole(write) {
     return atomically(this.ctx.storage, this.#rust, write);
   }

@@ -5,6 +5,7 @@ use crate::{rpc, seal};
 use fieldhook_core::clock::Time;
 use fieldhook_core::integration::{Integration, Listed, Secrets, Stored};
 use fieldhook_core::problem::{Code, Problem, Result};
+use fieldhook_core::proof::session::Session;
 use fieldhook_core::registry::{Freshness, Snapshot, freshness};
 use fieldhook_core::settings::{SHORT_SECRET, Settings};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -57,11 +58,13 @@ pub struct Platform {
     pub env: Env,
     pub context: Context,
     pub now: Time,
+    /// That of the request's cookie, once it is known that it was not ended.
+    pub session: Cell<Option<Session>>,
 }
 
 impl Platform {
     pub fn new(env: Env, context: Context) -> Self {
-        Platform { env, context, now: now() }
+        Platform { env, context, now: now(), session: Cell::new(None) }
     }
 
     pub fn settings(&self) -> Result<Rc<Settings>> {

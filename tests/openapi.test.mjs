@@ -311,6 +311,31 @@ describe("the Worker", () => {
     await call("GET", "/v1/stats", { expect: 200 });
   });
 
+  test("makes, shows and ends sessions as described", async () => {
+    const session = (method, headers, expect) => call(method, "/v1/session", { headers, expect });
+    const nothing = { authorization: "" };
+    const own = { ...nothing, "x-fieldhook-request": "1" };
+    const elsewhere = { origin: "https://elsewhere.example" };
+    await session("POST", {}, 200);
+    await call("POST", "/v1/session", {
+      headers: nothing,
+      body: JSON.stringify({ token: ADMIN }),
+      expect: 200,
+    });
+    await call("POST", "/v1/session", { headers: nothing, body: "token=", expect: 400 });
+    await session("POST", nothing, 401);
+    await session("POST", bearer("wrong"), 401);
+    await session("POST", elsewhere, 403);
+    const made = await worker.fetch("/v1/session", { method: "POST", headers: bearer(ADMIN) });
+    const cookie = made.headers.get("set-cookie").split(";")[0];
+    await session("GET", nothing, 401);
+    await session("GET", { ...nothing, cookie }, 200);
+    await session("DELETE", { ...nothing, cookie }, 403);
+    await session("DELETE", { ...own, ...elsewhere, cookie }, 403);
+    await session("DELETE", { ...own, cookie }, 204);
+    await session("GET", { ...nothing, cookie }, 401);
+  });
+
   test("keeps twins as described", async () => {
     const twin = (method, content, { device = DEVICE, ...more } = {}) =>
       call(method, "/v1/devices/{id}/twin", {
@@ -525,6 +550,7 @@ describe("the Worker", () => {
       "Exchanged",
       "Rotated",
       "Attempt",
+      "Session",
       "ReplayStarted",
       "Replay",
       "Counts",

@@ -19,7 +19,7 @@ use time::{OffsetDateTime, UtcOffset};
 pub struct Time(i64);
 
 /// By how much two machines' clocks may differ, milliseconds.
-const SKEW: i64 = 60_000;
+pub const SKEW: i64 = 60_000;
 
 /// 9999-12-31T23:59:59.999Z, the last instant RFC 3339 can write.
 const LAST: i64 = 253_402_300_799_999;

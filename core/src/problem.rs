@@ -48,6 +48,9 @@ pub enum Code {
     BadQuery,
     BadCursor,
     Forbidden,
+    SessionEnded,
+    HeaderMissing,
+    ForbiddenOrigin,
     LimitReached,
     BadPatch,
     TwinTooLarge,
@@ -100,6 +103,9 @@ impl Code {
         Code::BadQuery,
         Code::BadCursor,
         Code::Forbidden,
+        Code::SessionEnded,
+        Code::HeaderMissing,
+        Code::ForbiddenOrigin,
         Code::LimitReached,
         Code::BadPatch,
         Code::TwinTooLarge,
@@ -175,6 +181,11 @@ impl Code {
             Code::BadQuery => ("bad-query", 400, "A query parameter cannot be accepted"),
             Code::BadCursor => ("bad-cursor", 400, "The cursor is not one that was given out here"),
             Code::Forbidden => ("forbidden", 403, "The token does not open this"),
+            Code::SessionEnded => ("session-ended", 401, "There is no such session, or it has ended"),
+            Code::HeaderMissing => ("header-missing", 403, "A header is missing that a page has to send"),
+            Code::ForbiddenOrigin => {
+                ("forbidden-origin", 403, "A page of another origin cannot use a session")
+            }
             Code::LimitReached => ("limit-reached", 409, "There are as many of these as there can be"),
             Code::BadPatch => ("bad-patch", 400, "The desired section cannot be written like this"),
             Code::TwinTooLarge => ("twin-too-large", 413, "A section of the twin would be too large"),

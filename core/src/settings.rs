@@ -5,7 +5,9 @@
 
 use crate::delivery::schedule::Schedule;
 use crate::problem::{Code, Problem, Result};
+use crate::proof::access::Scope;
 use crate::proof::network::Network;
+use crate::proof::session::SessionKey;
 use crate::proof::signature::Secret;
 use crate::proof::token::TokenHash;
 use crate::rate::Rate;
@@ -85,6 +87,8 @@ pub struct Settings {
     pub hmac_secrets: Vec<Secret>,
     pub read_tokens: Vec<TokenHash>,
     pub admin_tokens: Vec<TokenHash>,
+    /// Of every token that opens `/v1`, those of administrators first: a token of both kinds is one.
+    pub session_keys: Vec<SessionKey>,
     /// Every other secret: nothing of a deployment's secrets may reach a row.
     other_secrets: Vec<TokenHash>,
     /// The names of the settings that hold a secret which is easy to guess.
@@ -158,6 +162,11 @@ impl Settings {
             })?,
             read_tokens: vars.tokens("READ_TOKENS"),
             admin_tokens: vars.tokens("ADMIN_TOKENS"),
+            session_keys: [(Scope::Admin, "ADMIN_TOKENS"), (Scope::Read, "READ_TOKENS")]
+                .into_iter()
+                .flat_map(|(scope, name)| vars.map_list(name, |token| SessionKey::of(scope, token)))
+                .flatten()
+                .collect(),
             other_secrets: [vars.tokens("HMAC_SECRETS"), vars.tokens("ENCRYPTION_KEYS")].concat(),
             short_secrets: SECRETS.into_iter().filter(|name| vars.holds_short(name)).collect(),
             proof: vars.choice("PROOF", &[("any", ProofPolicy::Any), ("all", ProofPolicy::All)])?,
@@ -257,7 +266,11 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
     }
 
     fn tokens(&self, name: &str) -> Vec<TokenHash> {
-        split_list(&self.text(name).unwrap_or_default()).map(TokenHash::of).collect()
+        self.map_list(name, TokenHash::of)
+    }
+
+    fn map_list<T>(&self, name: &str, make: impl Fn(&str) -> T) -> Vec<T> {
+        split_list(&self.text(name).unwrap_or_default()).map(make).collect()
     }
 }
 

@@ -7,6 +7,7 @@ mod products;
 mod publish;
 mod quarantine;
 mod series;
+mod session;
 mod stats;
 mod stream;
 mod twin;
@@ -18,13 +19,14 @@ use crate::registry::Kind;
 use crate::router::not_found;
 use fieldhook_core::integration::Face;
 use fieldhook_core::problem::{Problem, Result};
-use fieldhook_core::proof::access::{Scope, authorize, authorize_stream};
+use fieldhook_core::proof::access::{Opened, Scope, authorize, authorize_stream};
+use fieldhook_core::proof::session::ended;
 use fieldhook_core::request::{Method, Request};
 use fieldhook_core::settings::Settings;
 use fieldhook_core::stream::request::Path as StreamPath;
 use std::rc::Rc;
 
-/// A call to `/v1` whose token has been looked at.
+/// A call to `/v1` whose token, or session, has been looked at.
 pub struct Call<'a> {
     pub platform: &'a Platform,
     pub request: &'a Request,
@@ -35,20 +37,46 @@ impl<'a> Call<'a> {
     /// There is no call without a scope, so no route can forget to ask for one.
     fn open(platform: &'a Platform, request: &'a Request, scope: Scope) -> Result<Self> {
         let settings = platform.settings()?;
-        limits::count(platform, authorize(&settings, &request.headers, scope)?.key)?;
-        Ok(Call { platform, request, settings })
+        let opened = authorize(&settings, request, scope, platform.now)?;
+        Call::admitted(platform, request, settings, &opened)
     }
 
     /// A call that reads a stream: the one place where a token in the query counts.
     fn open_stream(platform: &'a Platform, request: &'a Request) -> Result<Self> {
         let settings = platform.settings()?;
-        limits::count(platform, authorize_stream(&settings, request)?.key)?;
+        let opened = authorize_stream(&settings, request, platform.now)?;
+        Call::admitted(platform, request, settings, &opened)
+    }
+
+    /// Whoever comes with a session has been counted, and asked about, at the door: [`session::admit`].
+    fn admitted(
+        platform: &'a Platform,
+        request: &'a Request,
+        settings: Rc<Settings>,
+        opened: &Opened,
+    ) -> Result<Self> {
+        match opened.session {
+            None => limits::count(platform, opened.key)?,
+            Some(session) if platform.session.get() == Some(session) => {}
+            Some(_) => return Err(ended()),
+        }
         Ok(Call { platform, request, settings })
     }
 }
 
 pub async fn serve(platform: &Platform, request: &Request, path: &[&str]) -> Answer {
-    let answered = match (StreamPath::of(path), path) {
+    let answered = match session::admit(platform, request, path).await {
+        Ok(()) => answer(platform, request, path).await,
+        Err(problem) => Err(problem),
+    };
+    answered.unwrap_or_else(|problem| match path.first() {
+        Some(first) if PARTICLE_PATHS.contains(first) => Answer::particle_problem(&problem),
+        _ => Answer::problem(&problem),
+    })
+}
+
+async fn answer(platform: &Platform, request: &Request, path: &[&str]) -> Result<Answer> {
+    match (StreamPath::of(path), path) {
         (Some(stream), _) if is_read(request.method) => stream::route(platform, request, &stream).await,
         // To these two, events are published as well.
         (Some(_), path) if !matches!(path, ["devices", "events"] | ["products", _, "events"]) => {
@@ -67,13 +95,10 @@ pub async fn serve(platform: &Platform, request: &Request, path: &[&str]) -> Ans
             integrations::route(platform, request, way, rest).await
         }
         (_, ["quarantine", rest @ ..]) => quarantine::route(platform, request, rest).await,
+        (_, ["session"]) => session::route(platform, request).await,
         (_, ["stats"]) => stats::route(platform, request).await,
         _ => Err(not_found()),
-    };
-    answered.unwrap_or_else(|problem| match path.first() {
-        Some(first) if PARTICLE_PATHS.contains(first) => Answer::particle_problem(&problem),
-        _ => Answer::problem(&problem),
-    })
+    }
 }
 
 /// What stands behind `/v1/` in Particle's own API: errors there have the shape its clients read.

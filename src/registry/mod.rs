@@ -3,6 +3,7 @@
 //! It is never asked per event: isolates cache what [`Registry::snapshot`] answers.
 
 mod integrations;
+mod sessions;
 
 use crate::sqlite::{self, Columns, Schema, Value, integer};
 use fieldhook_core::json;
@@ -44,6 +45,12 @@ CREATE TABLE IF NOT EXISTS hosts (
     position INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE
 );
+",
+    "
+CREATE TABLE IF NOT EXISTS ended_sessions (
+    id TEXT PRIMARY KEY,
+    until INTEGER NOT NULL
+) WITHOUT ROWID;
 ",
 ];
 
@@ -194,6 +201,18 @@ impl Registry {
     #[wasm_bindgen(js_name = resumeIntegration)]
     pub fn resume_integration(&self, id: &str, skip: bool) -> String {
         to_wire(&self.resume_one(id, skip))
+    }
+
+    /// Remembers that a session was ended, until it would have ended by itself (milliseconds).
+    #[wasm_bindgen(js_name = endSession)]
+    pub fn end_session(&self, id: &str, until: f64) -> String {
+        to_wire(&self.end(id, until as u64))
+    }
+
+    /// `1` for a session that was ended, else `0`.
+    #[wasm_bindgen(js_name = sessionEnded)]
+    pub fn session_ended(&self, id: &str) -> String {
+        to_wire(&self.has_ended(id))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Stub, read, stub, text, to_u32, written};
 use fieldhook_core::integration::{Reason, Stored};
 use fieldhook_core::problem::{Result, from_wire};
+use fieldhook_core::proof::session::Session;
 use serde_json::value::RawValue;
 use worker::{Env, console_error};
 
@@ -79,5 +80,19 @@ impl Registry {
     /// Resumes an integration; with `skip` behind everything that has been accepted until now.
     pub async fn resume(&self, id: &str, skip: bool) -> Result<Stored> {
         read(&from_wire(&text("registry.resume", self.0.resume_integration(id, skip)).await?)?)
+    }
+
+    /// Ends a session, whoever has its cookie.
+    ///
+    /// # Errors
+    /// `limit-reached`.
+    pub async fn end_session(&self, session: &Session) -> Result<()> {
+        let call = self.0.end_session(&session.id(), session.expires.millis() as f64);
+        from_wire(&text("registry.endSession", call).await?).map(drop)
+    }
+
+    pub async fn session_ended(&self, session: &Session) -> Result<bool> {
+        let call = self.0.session_ended(&session.id());
+        Ok(from_wire(&text("registry.sessionEnded", call).await?)? != "0")
     }
 }

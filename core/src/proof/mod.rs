@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod network;
+pub mod session;
 pub mod signature;
 pub mod token;
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::Time;
 
 fn settings(pairs: &'static [(&str, &str)]) -> Settings {
     Settings::read(move |name| {
@@ -118,15 +119,16 @@ fn every_secret_is_a_key_of_its_own() {
 fn the_scopes_of_v1() {
     use super::access::{Scope, authorize};
     let settings = settings(&[("READ_TOKENS", "r"), ("ADMIN_TOKENS", "a"), ("INGEST_TOKENS", "i")]);
-    let with = |token: &str| Headers::from_pairs([("authorization", &*format!("Bearer {token}"))]);
+    let now = Time::from_millis(0);
     let code = |token: &str, scope| {
-        let opened = authorize(&settings, &with(token), scope);
+        let sent = request(&[("authorization", &*format!("Bearer {token}"))]);
+        let opened = authorize(&settings, &sent, scope, now);
         opened.map(|opened| opened.scope).map_err(|problem| problem.code)
     };
     assert_eq!(code("r", Scope::Read), Ok(Scope::Read));
     assert_eq!(code("r", Scope::Admin), Err(Code::Forbidden));
     assert_eq!(code("a", Scope::Read), Ok(Scope::Admin));
     assert_eq!(code("i", Scope::Read), Err(Code::BadToken));
-    let nobody = authorize(&settings, &Headers::default(), Scope::Read);
+    let nobody = authorize(&settings, &request(&[]), Scope::Read, now);
     assert_eq!(nobody.unwrap_err().code, Code::MissingProof);
 }
