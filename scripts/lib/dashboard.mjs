@@ -1,7 +1,16 @@
 // The dashboard as it is served: build/site/ is dashboard/, the packages' ES modules in vendor/ with their licences,
 // and the definitions of particle/. Nothing is bundled: what is served is what one reads, but for where modules are.
 
-import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join, posix, relative, sep } from "node:path";
 import { step } from "./console.mjs";
 import { inRoot } from "./paths.mjs";
@@ -56,13 +65,24 @@ async function write() {
   for (const name of readdirSync(PARTICLE).filter((name) => name.endsWith(".json"))) {
     copy(join(PARTICLE, name), join(fresh, "particle", name));
   }
+  while (!putInPlace(fresh, old)) rmSync(old, { recursive: true, force: true });
+  rmSync(old, { recursive: true, force: true });
+}
+
+/** False where another process, which builds the same, came in between. */
+function putInPlace(fresh, old) {
   try {
     renameSync(SITE, old);
   } catch (error) {
     if (error.code !== "ENOENT") throw error;
   }
-  renameSync(fresh, SITE);
-  rmSync(old, { recursive: true, force: true });
+  try {
+    renameSync(fresh, SITE);
+    return true;
+  } catch (error) {
+    if (!["ENOTEMPTY", "EEXIST", "EPERM"].includes(error.code) || !existsSync(SITE)) throw error;
+    return false;
+  }
 }
 
 function copy(from, to) {
