@@ -1,0 +1,21 @@
+// What the pages are made of, from one place: components, hooks, signals and the template tag.
+
+import { Fragment, h, render } from "preact";
+import {
+  useCallback,
+  useEffect,
+  useErrorBoundary,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "preact/hooks";
+import { batch, computed, effect, signal, useComputed, useSignal } from "@preact/signals";
+import htm from "htm";
+
+/** `html\`<p>${text}</p>\``: what is put in becomes text nodes and properties, never markup. */
+export const html = htm.bind(h);
+
+export { Fragment, h, render };
+export { useCallback, useEffect, useErrorBoundary, useLayoutEffect, useMemo, useRef, useState };
+export { batch, computed, effect, signal, useComputed, useSignal };

@@ -1,0 +1,59 @@
+// Text from devices and callers, which may be anything: what cannot be seen is made visible, what is long is cut.
+
+/** Control and format characters, bidirectional overrides, and halves of a character. */
+const UNSEEN =
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]|\p{Cs}/gu;
+const NAMES = { "\t": "⇥", "\n": "⏎", "\r": "␍" };
+
+/** `U+202E`. */
+export const codePoint = (char) => `U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+
+/**
+ * Cuts text into what can be shown as it is, and marks for what cannot: `["abc", { mark: "U+202E" }]`.
+ * `lines` keeps line breaks and tabs, for text in a block of its own.
+ */
+export function segments(text, { lines = false } = {}) {
+  const found = [];
+  let end = 0;
+  for (const { 0: char, index } of text.matchAll(UNSEEN)) {
+    if (lines && (char === "\n" || char === "\t")) continue;
+    if (index > end) found.push(text.slice(end, index));
+    const code = char.codePointAt(0);
+    const name = NAMES[char] ?? (code < 32 ? String.fromCodePoint(0x2400 + code) : codePoint(char));
+    found.push({ mark: name, title: codePoint(char) });
+    end = index + char.length;
+  }
+  if (end < text.length) found.push(text.slice(end));
+  return found;
+}
+
+/** At most so many characters, none cut in half. */
+export function cut(text, most) {
+  if (text.length <= most) return text;
+  const isHalf = /[\ud800-\udbff]/.test(text[most - 1]);
+  return text.slice(0, isHalf ? most - 1 : most);
+}
+
+/** One word of a shell, whatever is in it. Control characters go as they are, within the quotes. */
+export const shellQuote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** JSON that can be pasted anywhere: what cannot be seen is escaped. */
+export const visibleJson = (json) =>
+  json.replace(UNSEEN, (char) =>
+    char === "\n"
+      ? char
+      : [...Array(char.length)]
+          .map((_, index) => `\\u${char.charCodeAt(index).toString(16).padStart(4, "0")}`)
+          .join(""),
+  );
+
+const SECRET = /^(authorization|.*(api[-_]?key|token|secret|password|passwd|signature|credential)s?)$/i;
+
+/** The same value, with `********` for what stands under the name of a secret. */
+export function masked(value) {
+  if (Array.isArray(value)) return value.map(masked);
+  if (!value || typeof value !== "object" || JSON.isRawJSON?.(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name, SECRET.test(name) ? "********" : masked(inner)]),
+  );
+}

@@ -1,0 +1,8 @@
+// Events.
+
+import { Empty, Page } from "../ui/index.mjs";
+import { html } from "../lib/preact.mjs";
+
+export default function Here() {
+  return html`<${Page} title="Events"><${Empty} title="Nothing here yet" /><//>`;
+}
