@@ -34,6 +34,10 @@ export function cut(text, most) {
   return text.slice(0, isHalf ? most - 1 : most);
 }
 
+/** `51000001…000b` of a long id: its end tells one device from the next. */
+export const shortId = (id, isShort = true) =>
+  isShort && id?.length > 16 ? `${cut(id, 6)}…${id.slice(-6)}` : id;
+
 /** One word of a shell, whatever is in it. Control characters go as they are, within the quotes. */
 export const shellQuote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 

@@ -67,18 +67,16 @@ export function JsonTree({ value, name, depth = 0, open = 2 }) {
     ${
       isOpen &&
       html`<div class="json-inner">
-        ${entries
-          .slice(0, most)
-          .map(
-            ([key, inner]) =>
-              html`<${JsonTree}
+        ${entries.slice(0, most).map(
+          ([key, inner]) =>
+            html`<${JsonTree}
                 key=${key}
                 name=${String(key)}
                 value=${inner}
                 depth=${depth + 1}
                 open=${open}
               />`,
-          )}
+        )}
         ${
           entries.length > most &&
           html`<button type="button" class="link" onClick=${() => setMost(most + CHILDREN)}>

@@ -48,8 +48,7 @@ export function SignIn() {
       <details class="quiet">
         <summary>Where is my token?</summary>
         <p>
-          Locally, in the file <code>.dev.vars</code>: <code>READ_TOKENS</code> to look,
-          <code>ADMIN_TOKENS</code> to change things too.
+          Locally, in the file <code>.dev.vars</code>: <code>READ_TOKENS</code> to look,${" "}<code>ADMIN_TOKENS</code> to change things too.
         </p>
         <p>Deployed, it is what you gave to <code>wrangler secret put READ_TOKENS</code>.</p>
       </details>
