@@ -112,10 +112,12 @@ function Shown({ page, one }) {
   }
   if (page && !entry) {
     const error = { code: "no-such-page", title: "There is no such page", detail: "the address names none" };
-    return html`<${Problem} error=${error} wayOut="Choose one of those on the side." />`;
+    return html`<${Failed} error=${error} wayOut="Choose one of those on the side." />`;
   }
-  if (failed) return html`<${Problem} error=${failed} retry=${() => location.reload()} />`;
+  if (failed) return html`<${Failed} error=${failed} retry=${() => location.reload()} />`;
   return Found ? html`<${Found} />` : html`<${Loading} />`;
 }
+
+const Failed = (told) => html`<div class="page"><${Problem} ...${told} /></div>`;
 
 render(html`<${App} />`, document.getElementById("app"));

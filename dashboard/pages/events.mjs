@@ -52,9 +52,11 @@ export default function Events() {
   const start = useLoad(
     async (abort) => {
       const { entries, next } = await past({ limit: PAST }, abort);
+      const { paused } = tail;
       tail.clear();
       tail.pause(false);
       tail.push(entries);
+      tail.pause(paused);
       setSelected(undefined);
       setNext(next);
       setNotices({});
@@ -97,7 +99,8 @@ export default function Events() {
   });
 
   const pause = () => {
-    rows.current?.keepPlace(tail.pause(!tail.paused));
+    const added = tail.pause(!tail.paused);
+    rows.current?.keepPlace(added);
     setDrawn((times) => times + 1);
   };
   const clear = () => {

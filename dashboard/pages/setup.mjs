@@ -69,8 +69,8 @@ function Heard({ event }) {
       ${
         today?.refused
           ? html`<p>
-              ${plural(today.refused, "request")} came today and ${today.refused === 1 ? "was" : "were"}
-              refused: look at the token that is sent, and into <a href=${href("quarantine")}>quarantine</a>.
+              ${plural(today.refused, "request")} came today and ${today.refused === 1 ? "was" : "were"} refused:
+              look at the token that is sent, and into <a href=${href("quarantine")}>quarantine</a>.
             </p>`
           : html`<p class="quiet">This turns green by itself.</p>`
       }
@@ -157,9 +157,7 @@ function Curl() {
     title="Or try it with curl"
     aside=${html`<${Copy} text=${`${token}\n${command}`} label="Copy curl" />`}
   >
-    <pre tabindex="0" aria-label="The curl command">
-${token}
-${command}</pre>
+    <pre tabindex="0" aria-label="The curl command">${`${token}\n${command}`}</pre>
     <p class="quiet">
       204 says that the event is in its device's log, and that there is nothing to tell the device.
     </p>
