@@ -74,8 +74,12 @@ export function openStream({ path = "/v1/events", after, onEvents, onState = () 
       });
       wait = RETRY_MS.first;
       wasLive = true;
-      if (resuming) finish(resuming);
-      else tell({ state: "live" });
+      if (resuming) {
+        // By the server's clock, where it says it, in whole seconds.
+        const date = Date.parse(response.headers.get("date"));
+        resuming.at = date ? date + 999 : Date.now();
+        finish(resuming);
+      } else tell({ state: "live" });
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       let rest = "";
       for (;;) {
@@ -122,7 +126,6 @@ export function openStream({ path = "/v1/events", after, onEvents, onState = () 
 
   /** Said again with each part of what was missed, until no more of it comes. */
   function finish(resuming) {
-    resuming.at ??= Date.now();
     clearTimeout(resuming.timer);
     tell({ state: "resumed", missed: resuming.missed });
     resuming.timer = setTimeout(() => {
