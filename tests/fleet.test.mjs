@@ -228,6 +228,34 @@ describe("from device to fleet", () => {
 });
 
 describe("/v1/stats", () => {
+  test("tells the last hour by minute, and how many devices there are, also across a restart", async () => {
+    const worker = await startWorker({ vars: { FLEET_SHARDS: "2" } });
+    const client = clientOf(worker);
+    const stats = async () => (await client.read("GET", "/v1/stats")).body;
+    const events = async () => (await stats()).minutes.events.reduce((sum, count) => sum + count);
+    try {
+      assert.deepEqual((await stats()).devices, { known: 0, online: 0 });
+      // More than a shard leaves unwritten, so that both what is written and what is not are told.
+      const batch = (from) => numbers(from, from + 499).map((n) => anEvent({ coreid: `told-${n % 40}` }));
+      for (const from of [1, 501, 1001, 1501, 2001]) await client.accepted(batch(from));
+      await client.admin("PATCH", "/v1/devices/written/twin", { a: 1 });
+      await until(async () => (await events()) === 2_500 && (await stats()).devices.known === 41, {
+        within: 20_000,
+        what: "all events and devices",
+      });
+      await worker.kill();
+      await worker.restart();
+      const { minutes, devices } = await stats();
+      assert.deepEqual(devices, { known: 41, online: 40 });
+      assert.equal(minutes.events.length, 60);
+      assert.equal(await events(), 2_500);
+      const begun = Date.parse(minutes.from) + 59 * 60_000;
+      assert.ok(begun <= Date.now() && Date.now() < begun + 120_000, minutes.from);
+    } finally {
+      await worker.stop();
+    }
+  });
+
   test("counts each day's events exactly, also across a restart, and what the edge saw about right", async () => {
     const worker = await startWorker({ vars: { FLEET_SHARDS: "2" } });
     const client = clientOf(worker);

@@ -1,11 +1,11 @@
-//! `/v1/stats`: what was counted, day by day, over all shards.
+//! `/v1/stats`: what was counted, over all shards.
 
 use super::{Call, is_read, not_allowed};
 use crate::answer::Answer;
-use crate::isolate::Platform;
+use crate::isolate::{self, Platform};
 use crate::rpc;
 use fieldhook_core::fleet::shard_name;
-use fieldhook_core::fleet::stats::{Days, show};
+use fieldhook_core::fleet::stats::Stats;
 use fieldhook_core::problem::Result;
 use fieldhook_core::proof::access::Scope;
 use fieldhook_core::request::Request;
@@ -15,11 +15,9 @@ pub async fn route(platform: &Platform, request: &Request) -> Result<Answer> {
         return not_allowed("GET, HEAD");
     }
     let call = Call::open(platform, request, Scope::Read)?;
-    let mut days = Days::new();
+    let mut stats = Stats::default();
     for shard in 0..platform.shard_count().await? {
-        for (day, counts) in rpc::fleet(&call.platform.env, &shard_name(shard))?.stats().await? {
-            days.entry(day).or_default().add(&counts);
-        }
+        stats.add(&rpc::fleet(&call.platform.env, &shard_name(shard))?.stats().await?);
     }
-    Ok(Answer::json(200, show(&days)))
+    Ok(Answer::json(200, stats.show(isolate::now())))
 }

@@ -7,8 +7,9 @@ use crate::sqlite::{self, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::fleet::append::Sent;
 use fieldhook_core::fleet::index::{Behind, Entry, Filter, Page};
-use fieldhook_core::fleet::stats::{Counts, Days, day_of};
+use fieldhook_core::fleet::stats::{Counts, Days, Devices, Stats, day_of};
 use fieldhook_core::json;
+use fieldhook_core::log::ONLINE_WITHIN;
 use fieldhook_core::problem::{Code, Problem, Result};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ impl Shard {
             let entry = self.entry(loaded, &device)?.filter(|entry| entry.born == born);
             for sent in &run {
                 loaded.days.entry(day_of(sent.received_at)).or_default().events += 1;
+                loaded.minutes.count(sent.received_at);
             }
             // Without an entry the device has left or was deleted.
             if let Some(mut entry) = entry {
@@ -60,6 +62,8 @@ impl Shard {
         }
         loaded.pending.clear();
         loaded.days.clear();
+        loaded.marks.minutes.add(&loaded.minutes);
+        loaded.minutes.clear();
         loaded.behind = Behind::default();
         loaded.marks.indexed_to = loaded.head;
         self.write_marks(&loaded.marks)
@@ -127,9 +131,26 @@ impl Shard {
     pub(super) fn stats(&self) -> Result<String> {
         let Some(loaded) = self.known()? else { return Ok("{}".to_owned()) };
         let retention = isolate::settings(&self.env)?.retention;
-        let days = self.days(&loaded, day_of(isolate::now().plus_millis(-retention)));
+        let stats = self.told(&loaded, isolate::now(), retention);
         self.keep(loaded);
-        to_json(&days?)
+        to_json(&stats?)
+    }
+
+    fn told(&self, loaded: &Loaded, now: Time, retention: i64) -> Result<Stats> {
+        let mut minutes = loaded.marks.minutes.clone();
+        minutes.add(&loaded.minutes);
+        let days = self.days(loaded, day_of(now.plus_millis(-retention)))?;
+        Ok(Stats { days, minutes, devices: self.count_devices(loaded, now)? })
+    }
+
+    fn count_devices(&self, loaded: &Loaded, now: Time) -> Result<Devices> {
+        let ids: Vec<&String> = loaded.pending.keys().collect();
+        let (from, to) = (now.plus_millis(-ONLINE_WITHIN), now.plus_millis(ONLINE_WITHIN));
+        let values = vec![Value::Integer(from.millis()), Value::Integer(to.millis()), to_json(&ids)?.into()];
+        let written = sqlite::first(&self.sql, schema::COUNT_DEVICES, values)?;
+        let (known, online) = written.map_or((0, 0), |mut columns| (columns.unsigned(), columns.unsigned()));
+        let pending = loaded.pending.values().filter(|entry| entry.is_online(now)).count();
+        Ok(Devices { known: known + ids.len() as u64, online: online + pending as u64 })
     }
 
     fn days(&self, loaded: &Loaded, from: i64) -> Result<Days> {

@@ -17,6 +17,7 @@ use crate::sqlite::{self, Schema, Value};
 use fieldhook_core::clock::Time;
 use fieldhook_core::fleet::append::{Append, Confirmed, Verdict, judge};
 use fieldhook_core::fleet::index::{Behind, Entry};
+use fieldhook_core::fleet::minutes::Minutes;
 use fieldhook_core::fleet::stats::{Counts, Days, day_of};
 use fieldhook_core::json;
 use fieldhook_core::parts::Parts;
@@ -64,6 +65,8 @@ struct Loaded {
     pending: BTreeMap<String, Entry>,
     /// Events that are in the log and not yet in the days' counts.
     days: Days,
+    /// The same, by minute.
+    minutes: Minutes,
     /// What all of that was read from, or would be after a wake.
     behind: Behind,
 }
@@ -76,6 +79,9 @@ struct Marks {
     /// Retention has removed everything up to here.
     pruned_to: u64,
     alarm_at: Option<Time>,
+    /// The hour before what is not counted yet.
+    #[serde(default)]
+    minutes: Minutes,
 }
 
 /// Idle devices that one alarm looks after.
@@ -139,7 +145,7 @@ impl Fleet {
         self.thrown(self.inner.count(counts))
     }
 
-    /// The counts of each day of the retention, [`Days`] as JSON.
+    /// What was counted, [`fieldhook_core::fleet::stats::Stats`] as JSON.
     pub fn stats(&self) -> String {
         to_wire(&self.inner.stats())
     }
@@ -270,6 +276,7 @@ impl Shard {
             for sent in sent {
                 entry.hear(sent);
                 loaded.days.entry(day_of(sent.received_at)).or_default().events += 1;
+                loaded.minutes.count(sent.received_at);
             }
         }
         entry.last_seq = last;
@@ -337,8 +344,8 @@ impl Shard {
         let head = newest.max(marks.pruned_to);
         let parts = Parts::new(parts::firsts(&mut columns));
         let (passed, pending, days) = (marks.pruned_to, BTreeMap::new(), Days::new());
-        let behind = Behind::default();
-        let mut loaded = Loaded { head, at, parts, marks, passed, pending, days, behind };
+        let (minutes, behind) = (Minutes::default(), Behind::default());
+        let mut loaded = Loaded { head, at, parts, marks, passed, pending, days, minutes, behind };
         self.catch_up(&mut loaded)?;
         Ok(loaded)
     }

@@ -154,6 +154,9 @@ pub const WRITE_ENTRIES: &str = "INSERT INTO devices (id, last_heard, swept, ent
     SELECT json_extract(value, '$.id'), coalesce(json_extract(value, '$.last_heard'), 0), 0, value \
     FROM json_each(?) WHERE true \
     ON CONFLICT (id) DO UPDATE SET last_heard = excluded.last_heard, swept = 0, entry = excluded.entry";
+/// How many there are, and how many of them were heard in a span; without those in a JSON array of ids.
+pub const COUNT_DEVICES: &str = "SELECT count(*), coalesce(sum(last_heard BETWEEN ?1 AND ?2), 0) FROM devices \
+    WHERE id NOT IN (SELECT value FROM json_each(?3))";
 pub const REMOVE_ENTRY: &str = "DELETE FROM devices WHERE id = ?";
 pub const SILENT: &str = "SELECT id FROM devices WHERE swept = 0 AND last_heard < ? LIMIT ?";
 pub const SWEPT: &str = "UPDATE devices SET swept = 1 WHERE id = ? AND last_heard < ?";

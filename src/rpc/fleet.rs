@@ -7,7 +7,7 @@ use fieldhook_core::delivery::report::{Answer, Report};
 use fieldhook_core::delivery::{listing, tally};
 use fieldhook_core::fleet::append::{Append, Confirmed};
 use fieldhook_core::fleet::index::{Filter, Page};
-use fieldhook_core::fleet::stats::{Counts, Days};
+use fieldhook_core::fleet::stats::{Counts, Stats};
 use fieldhook_core::json;
 use fieldhook_core::notice::Notice;
 use fieldhook_core::problem::{Code, Problem, Result, from_wire};
@@ -56,9 +56,9 @@ impl Fleet {
         Ok(text("fleet.count", self.0.count(&counts)).await.map(drop)?)
     }
 
-    pub async fn stats(&self) -> Result<Days> {
-        let days = from_wire(&text("fleet.stats", self.0.stats()).await?)?;
-        json::read(&days).map_err(|_| Problem::new(Code::Internal, "a shard's answer cannot be read"))
+    pub async fn stats(&self) -> Result<Stats> {
+        let stats = from_wire(&text("fleet.stats", self.0.stats()).await?)?;
+        json::read(&stats).map_err(|_| Problem::new(Code::Internal, "a shard's answer cannot be read"))
     }
 
     /// A page of the shard's log from a position, or from its head.

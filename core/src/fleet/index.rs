@@ -107,7 +107,7 @@ impl Entry {
         self.fw_version = details.fw_version.map(short).or(self.fw_version.take());
     }
 
-    fn is_online(&self, now: Time) -> bool {
+    pub fn is_online(&self, now: Time) -> bool {
         self.last_heard.is_some_and(|at| at.distance(now) <= ONLINE_WITHIN)
     }
 

@@ -5,6 +5,7 @@
 
 pub mod append;
 pub mod index;
+pub mod minutes;
 pub mod outbox;
 pub mod stats;
 
