@@ -145,7 +145,7 @@ export default function Events() {
         autocomplete="off"
         onInput=${({ target }) => setQuery({ q: target.value || undefined })}
       />
-      <p class="quiet" role="status">
+      <p class="quiet">
         ${
           search
             ? `${count(tail.shown.length)} of ${plural(tail.items.length, "event")}`

@@ -46,13 +46,15 @@ export default function Setup() {
 
 /** The light. */
 function Heard({ event }) {
-  const refused = useLoad((signal) => get("/v1/stats", { signal }), [Boolean(event)], { every: 10_000 });
+  const refused = useLoad((signal) => get("/v1/stats", { signal }), [Boolean(event)], {
+    every: event ? 0 : 10_000,
+  });
   const today = refused.data?.days[0];
   if (event) {
-    return html`<div class="heard ok" role="status" data-light="green">
+    return html`<div class="heard ok" data-light="green">
       <i aria-hidden="true"></i>
       <div>
-        <p><strong>${event.isNew ? "An event has arrived. It works." : "Events arrive."}</strong></p>
+        <p role="status"><strong>${event.isNew ? "An event has arrived. It works." : "Events arrive."}</strong></p>
         <p class="heard-about">
           <${Line} of=${event.event} class="mono" /> from${" "}
           <a href=${href("devices", [event.coreid])}><${Line} of=${event.coreid} class="mono" /></a>,${" "}
@@ -62,10 +64,10 @@ function Heard({ event }) {
       <a class="button" href=${href("events")}>See the events</a>
     </div>`;
   }
-  return html`<div class="heard" role="status" data-light="waiting">
+  return html`<div class="heard" data-light="waiting">
     <i aria-hidden="true"></i>
     <div>
-      <p><strong>Waiting for the first event</strong></p>
+      <p role="status"><strong>Waiting for the first event</strong></p>
       ${
         today?.refused
           ? html`<p>
