@@ -1,0 +1,59 @@
+// What of a log can be charted, and a chart's numbers as points and in words. No DOM in here.
+
+import { isRaw, toNumber } from "../../lib/json.mjs";
+import { plural } from "../../lib/time.mjs";
+
+/** Stands for data that is itself a number; no path is empty. */
+export const ITSELF = "$";
+
+const DEEP = 6;
+const WIDE = 20;
+
+/** A text that is a number counts as one, as for the API. */
+const isNumber = (value) =>
+  typeof value === "number" ||
+  isRaw(value) ||
+  (typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value)));
+
+/** Paths of the numbers in these events, the most frequent first. */
+export function fieldsOf(events) {
+  const seen = new Map();
+  const walk = (value, path, depth) => {
+    if (isNumber(value)) seen.set(path, (seen.get(path) ?? 0) + 1);
+    else if (value && typeof value === "object" && depth < DEEP) {
+      for (const [key, inner] of Object.entries(value).slice(0, WIDE)) {
+        if (key !== "_v" && key !== "_ack") walk(inner, path === ITSELF ? key : `${path}.${key}`, depth + 1);
+      }
+    }
+  };
+  for (const { data } of events) walk(data, ITSELF, 0);
+  return [...seen].sort(([, a], [, b]) => b - a).map(([path]) => path);
+}
+
+/** `[times in seconds, min, max, mean]` for uPlot; null where much longer than usual nothing came. */
+export function pointsOf({ buckets, width }) {
+  const points = [[], [], [], []];
+  const times = buckets.map(({ at }) => Date.parse(at) + width / 2);
+  const steps = times.slice(1).map((time, index) => time - times[index]);
+  const usual = steps.toSorted((a, b) => a - b)[steps.length >> 1] ?? width;
+  const gap = Math.max(5 * usual, 2 * width);
+  buckets.forEach(({ min, max, mean }, index) => {
+    if (steps[index - 1] > gap) push((times[index - 1] + times[index]) / 2, null, null, null);
+    push(times[index], min, max, mean);
+  });
+  function push(time, ...values) {
+    [time / 1000, ...values].forEach((value, place) => points[place].push(value));
+  }
+  return points;
+}
+
+/** The chart in words. */
+export function summaryOf({ buckets }, name, when, timeOf) {
+  const total = buckets.reduce((sum, bucket) => sum + bucket.count, 0);
+  const mean = buckets.reduce((sum, bucket) => sum + bucket.mean * bucket.count, 0) / total;
+  const ends = [Math.min(...buckets.map(({ min }) => min)), Math.max(...buckets.map(({ max }) => max))];
+  const [low, high, middle, last] = [...ends, mean, buckets.at(-1).mean].map((value) =>
+    Number(value.toPrecision(6)),
+  );
+  return `${name} in ${when}: ${plural(total, "value")}, lowest ${low}, highest ${high}, mean ${middle}; last ${last} at ${timeOf(buckets.at(-1).at)}.`;
+}
