@@ -18,9 +18,8 @@ export function segments(text, { lines = false } = {}) {
   for (const { 0: char, index } of text.matchAll(UNSEEN)) {
     if (lines && (char === "\n" || char === "\t")) continue;
     if (index > end) found.push(text.slice(end, index));
-    const code = char.codePointAt(0);
-    const name = NAMES[char] ?? (code < 32 ? String.fromCodePoint(0x2400 + code) : codePoint(char));
-    found.push({ mark: name, title: codePoint(char) });
+    const title = codePoint(char);
+    found.push({ mark: NAMES[char] ?? title, title });
     end = index + char.length;
   }
   if (end < text.length) found.push(text.slice(end));

@@ -71,14 +71,22 @@ export const Toasts = () =>
 export function Dialog({ title, onClose, children, wide }) {
   const dialog = useRef();
   useEffect(() => {
-    dialog.current.showModal();
-    return () => dialog.current?.close();
+    const shown = dialog.current;
+    // Its event comes later, when another dialog may stand in this one's place: nobody hears it then.
+    const closed = () => onClosed.current();
+    shown.addEventListener("close", closed);
+    shown.showModal();
+    return () => {
+      shown.removeEventListener("close", closed);
+      shown.close();
+    };
   }, []);
+  const onClosed = useRef();
+  onClosed.current = onClose;
   return html`<dialog
     ref=${dialog}
     class=${wide ? "wide" : ""}
     aria-label=${title}
-    onClose=${onClose}
     onClick=${(event) => event.target === dialog.current && onClose()}
   >
     <div class="dialog-body">
