@@ -2,6 +2,7 @@
 // their name. The last line counts them all.
 
 import { existsSync, readdirSync } from "node:fs";
+import { ensureChromium } from "./lib/chromium.mjs";
 import { CommandFailed, main, run, say, step } from "./lib/console.mjs";
 import { cargoCounts, nodeCounts, sum, withCrash } from "./lib/counts.mjs";
 import { buildSite } from "./lib/dashboard.mjs";
@@ -16,8 +17,9 @@ import { workerOptions } from "./lib/worker-config.mjs";
 
 /** Each file has a workerd of its own: two at a time suit two cores, and timing tests need air. */
 const FILES_AT_ONCE = "2";
-/** Where the end-to-end files are; those that hurt the Worker on purpose apart. */
-const FOLDERS = ["tests", "tests/faults"];
+/** Where the end-to-end files are; those that hurt the Worker on purpose, and those in a browser, apart. */
+const BROWSER = "tests/dashboard";
+const FOLDERS = ["tests", "tests/faults", BROWSER];
 /** How the files begin that need what `ensureClients` installs. */
 const CLIENTS_TESTS = "particle-clients";
 const SLOWEST_TEST_MS = "180000";
@@ -76,6 +78,7 @@ async function testEndToEnd(toolchain, names) {
     await buildSite();
     await workerOptions();
     if (files.some((file) => file.startsWith(`tests/${CLIENTS_TESTS}`))) await ensureClients();
+    if (files.some((file) => file.startsWith(BROWSER))) await ensureChromium();
   } catch (error) {
     say(error.message);
     return { passed: 0, failed: 1 };
