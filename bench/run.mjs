@@ -27,7 +27,7 @@ import { Windows } from "./window.mjs";
 const ALONE = ["cold", "memory", "size", "growth"];
 
 /** How long everything is looked at; seconds. A window that others disturbed is taken again, so many times in all. */
-const WHOLE = { rounds: 5, seconds: 4, lead: 1, warmUp: 4, tries: 3, starts: 20, fresh: 3 };
+const WHOLE = { rounds: 5, seconds: 4, lead: 1, warmUp: 12, tries: 3, starts: 20, fresh: 3 };
 const QUICK = {
   rounds: 5,
   seconds: 0.6,
