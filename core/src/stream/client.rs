@@ -34,7 +34,8 @@ impl Client {
     pub fn opening(&self) -> &'static str {
         match self.wire {
             Wire::Sse => ":ok\n\n",
-            Wire::Lines => "",
+            // Clients get the headers with the first byte. A space may stand before any JSON text.
+            Wire::Lines => " ",
         }
     }
 
@@ -227,7 +228,7 @@ mod tests {
         let id = cursor(4);
         let expected = format!("{{\"cursor\":\"{id}\",\"data\":\"1\"}}\n{{\"data\":\"undefined\"}}\n");
         assert_eq!(client.receive(0, PUSH).unwrap(), expected);
-        assert_eq!(client.keep_alive(), " ");
+        assert_eq!([client.opening().to_owned(), client.keep_alive()], [" ", " "]);
     }
 
     #[test]
