@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { anEvent, assertProblem, clientOf } from "./support/client.mjs";
+import { anEvent, assertProblem, clientOf, numbers } from "./support/client.mjs";
 import { startWorker } from "./support/worker.mjs";
 
 describe("the twin", () => {
@@ -34,6 +34,29 @@ describe("the twin", () => {
     const { desired, reported, versions, delta } = await twinOf("lamp");
     assert.deepEqual([desired, reported, delta], [{ interval: 60 }, { interval: 60 }, {}]);
     assert.deepEqual(versions, { desired: 1, reported: 1 });
+  });
+
+  test("says how full the next reply is", async () => {
+    const full = async (id) => (await twinOf(id)).reply;
+    await command("full", { name: "blink" });
+    const told = '{"c":[{"id":1,"n":"blink"}]}';
+    assert.deepEqual(await full("full"), { bytes: told.length, budget: 511, more: false });
+    await patch("full", { interval: 60 });
+    const { bytes } = await full("full");
+    const { text } = await client.accepted(anEvent({ coreid: "full" }));
+    assert.equal(bytes, Buffer.byteLength(text));
+    await report("full", { interval: 60, _v: 1, _ack: [1] });
+    assert.deepEqual(await full("full"), { bytes: 0, budget: 511, more: false });
+
+    await patch("full", Object.fromEntries(numbers(1, 9).map((n) => [`key-${n}`, "x".repeat(90)])));
+    const { bytes: most, more } = await full("full");
+    assert.ok(more && most > 400 && most <= 511, `${most}`);
+
+    // Where replies have no place for it there is nothing to be full.
+    await client.define("/v1/sources/closed", { responseTemplate: "ok" });
+    await client.accepted(anEvent({ coreid: "closed" }), { to: "/hook/closed" });
+    await patch("closed", { a: 1 });
+    assert.equal(await full("closed"), undefined);
   });
 
   test("a repeat hears what is due by then, not what was due before", async () => {

@@ -19,6 +19,7 @@ use crate::home::Room;
 use crate::reply::{FRAME_HEADER, Framing, Reply, TooLarge};
 use crate::template::RenderError;
 use crate::twin::{Carried, Item, Path, Tree, Twin};
+use serde::Serialize;
 
 /// What one reply carries. It has not been sent until [`Due::mark_sent`] is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Due {
     pub commands: Vec<u64>,
     /// What of the delta is in it.
     pub delta: Carried,
+    /// Something is left for the next one.
+    pub more: bool,
     /// There was no room for all; then, which side had the first choice.
     crowded: Option<Side>,
 }
@@ -100,6 +103,31 @@ pub fn compose_into(
     // A template that mentions the variable in a section that is not shown has not told the device.
     let told = without != Ok(with.clone());
     Ok((with, told.then_some(due)))
+}
+
+/// How full a reply is, as applications are shown it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Fullness {
+    pub bytes: usize,
+    pub budget: usize,
+    /// What is due does not fit it all.
+    pub more: bool,
+}
+
+/// How full the reply would be that is composed now. What a template makes of the event may take more of it.
+///
+/// ```
+/// use fieldhook_core::{clock::Time, commands::Queue, due, home::Room, reply::Framing, twin::Twin};
+/// let (mut twin, queue, now) = (Twin::default(), Queue::default(), Time::from_millis(0));
+/// let room = Room::new(Framing::Plain, 511);
+/// assert_eq!(due::fullness(&twin, &queue, room, now), due::Fullness { bytes: 0, budget: 511, more: false });
+/// twin.patch_desired(r#"{"interval":60}"#, None, now).unwrap();
+/// assert_eq!(due::fullness(&twin, &queue, room, now).bytes, r#"{"v":1,"d":{"interval":60}}"#.len());
+/// ```
+pub fn fullness(twin: &Twin, queue: &Queue, room: Room, now: Time) -> Fullness {
+    let due = largest(twin, queue, room.budget, now, |text| room.carries(text));
+    let (text, more) = due.as_ref().map_or(("", false), |due| (due.text.as_str(), due.more));
+    Fullness { bytes: room.size(text).unwrap_or(room.around), budget: room.budget, more }
 }
 
 /// Whether replies of this room can carry an item of the delta, alone if need be.
@@ -203,6 +231,7 @@ impl Draft {
                 keys: self.leaves,
                 left_out: left_out.into_iter().map(|item| item.path.clone()).collect(),
             },
+            more: self.more,
             crowded,
         })
     }

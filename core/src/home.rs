@@ -46,11 +46,16 @@ impl Room {
     /// assert!(!Room { around: 6, ..Room::new(Framing::Plain, 511) }.carries(&text));
     /// ```
     pub fn carries(&self, text: &str) -> bool {
+        self.size(text).is_some()
+    }
+
+    /// Bytes of a reply that carries a text, at least; `None` if it cannot.
+    pub fn size(&self, text: &str) -> Option<usize> {
         if self.around.saturating_add(text.len()) > self.budget {
-            return false;
+            return None;
         }
         let whole = format!("{}{text}", "-".repeat(self.around));
-        Reply::within(whole, self.framing, self.budget).is_ok()
+        Reply::within(whole, self.framing, self.budget).ok().map(|reply| reply.size())
     }
 }
 

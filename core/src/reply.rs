@@ -60,14 +60,24 @@ impl Reply {
         if text.is_empty() {
             return Ok(Reply::Empty);
         }
-        let size = match framing {
-            Framing::Plain => text.len() + usize::from(text.len().is_multiple_of(PART)),
-            Framing::Framed => framed_size(&text).ok_or(TooLarge)?,
-        };
-        if size > budget {
+        if size_of(&text, framing).is_none_or(|size| size > budget) {
             return Err(TooLarge);
         }
         Ok(Reply::Text { text, framing })
+    }
+
+    /// Bytes as they go out, padding and frames included.
+    ///
+    /// ```
+    /// use fieldhook_core::reply::{Framing, Reply};
+    /// assert_eq!(Reply::within("x".repeat(512), Framing::Plain, 5_119).unwrap().size(), 513);
+    /// assert_eq!(Reply::Empty.size(), 0);
+    /// ```
+    pub fn size(&self) -> usize {
+        match self {
+            Reply::Empty => 0,
+            Reply::Text { text, framing } => size_of(text, *framing).unwrap_or(text.len()),
+        }
     }
 
     /// The parts as they go out, one chunk each. Empty for an empty reply.
@@ -111,6 +121,14 @@ impl Reply {
             (_, Some(text)) if !text.is_empty() => read(text, Framing::Framed),
             _ => Reply::Empty,
         }
+    }
+}
+
+/// Bytes that a text takes; `None` where it takes too many parts.
+fn size_of(text: &str, framing: Framing) -> Option<usize> {
+    match framing {
+        Framing::Plain => Some(text.len() + usize::from(text.len().is_multiple_of(PART))),
+        Framing::Framed => framed_size(text),
     }
 }
 

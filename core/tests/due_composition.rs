@@ -86,7 +86,7 @@ fn a_leaf_that_fits_no_reply_is_skipped_and_listed() {
     twin.apply_report(r#"{"t":1,"_v":1}"#, at(1), at(1));
     assert!(plain(&twin, &queue, at(2)).is_none());
     let shown: Value = serde_json::from_str(
-        &twin.show(|item| due::deliverable(&twin, item, Some(Room::new(Framing::Plain, 511)))),
+        &twin.show(|item| due::deliverable(&twin, item, Some(Room::new(Framing::Plain, 511))), None),
     )
     .unwrap();
     assert_eq!(shown["undeliverable"], json!(["/blob/a~1b"]));

@@ -36,7 +36,7 @@ fn reply(twin: &mut Twin, seconds: i64) -> String {
 }
 
 fn shown(twin: &Twin) -> Value {
-    serde_json::from_str(&twin.show(|_| true)).unwrap()
+    serde_json::from_str(&twin.show(|_| true, None)).unwrap()
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn the_view_is_the_contract() {
     let mut twin = twin(r#"{"interval":60,"led":{"on":true}}"#);
     report(&mut twin, r#"{"interval":30,"rssi":-70.50,"_v":0}"#, 1);
     assert_eq!(
-        twin.show(|_| true),
+        twin.show(|_| true, None),
         concat!(
             r#"{"desired":{"interval":60,"led":{"on":true}},"reported":{"interval":30,"rssi":-70.50},"#,
             r#""versions":{"desired":1,"reported":1},"timestamps":{"#,

@@ -5,7 +5,7 @@ use super::{Inner, Loaded};
 use crate::isolate;
 use fieldhook_core::commands::{Queue, Request};
 use fieldhook_core::dialogue::Dialogue;
-use fieldhook_core::due::deliverable;
+use fieldhook_core::due::{deliverable, fullness};
 use fieldhook_core::home::{Home, Room};
 use fieldhook_core::log::DeviceState;
 use fieldhook_core::problem::{Code, Problem, Result};
@@ -42,11 +42,12 @@ pub(super) fn twin(
 ) -> Result<String> {
     let if_match = (if_match >= 0.0).then_some(if_match as u64);
     let settings = object.settings()?;
+    let now = isolate::now();
     let show = |loaded: &Loaded| {
         let (twin, room) = (&loaded.dialogue.twin, room(&loaded.device, &settings));
-        format!("{} {}", twin.desired_version(), twin.show(|item| deliverable(twin, item, room)))
+        let reply = room.map(|room| fullness(twin, &loaded.dialogue.queue, room, now));
+        format!("{} {}", twin.desired_version(), twin.show(|item| deliverable(twin, item, room), reply))
     };
-    let now = isolate::now();
     match operation {
         "read" => Ok(show(&known(object)?)),
         "patch" => change(object, device, |loaded| {

@@ -40,6 +40,7 @@ pub use report::{Ignored, Reported};
 
 use crate::canonical::{Invalid, quoted};
 use crate::clock::Time;
+use crate::due::Fullness;
 use crate::json;
 use crate::problem::{Code, Problem, Result};
 use crate::settings::REPLY_BUDGET;
@@ -264,8 +265,8 @@ impl Twin {
     }
 
     /// As `GET /v1/devices/{id}/twin` shows it. `deliverable` says of what is due whether a reply can carry
-    /// it; the others are listed as JSON Pointers (RFC 6901).
-    pub fn show(&self, deliverable: impl Fn(&Item) -> bool) -> String {
+    /// it; the others are listed as JSON Pointers (RFC 6901). `reply` says how full the next one is, if there is one.
+    pub fn show(&self, deliverable: impl Fn(&Item) -> bool, reply: Option<Fullness>) -> String {
         #[derive(Serialize)]
         struct Shown {
             desired: Option<Box<RawValue>>,
@@ -275,6 +276,8 @@ impl Twin {
             delta: Option<Box<RawValue>>,
             #[serde(skip_serializing_if = "Vec::is_empty")]
             undeliverable: Vec<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            reply: Option<Fullness>,
         }
         #[derive(Serialize)]
         struct Versions {
@@ -306,6 +309,7 @@ impl Twin {
             },
             delta: raw(self.delta()),
             undeliverable,
+            reply,
         };
         serde_json::to_string(&shown).unwrap_or_default()
     }
