@@ -60,12 +60,13 @@ async function testWasm(toolchain) {
 
 async function testEndToEnd(toolchain, names) {
   const wanted = (file) =>
-    file.endsWith(".test.mjs") && (!names.length || names.some((name) => file.includes(name)));
+    file.endsWith(".test.mjs") &&
+    (!names.length || names.some((name) => file.slice("tests/".length).includes(name)));
   const files = FOLDERS.flatMap((folder) =>
     readdirSync(inRoot(folder))
+      .map((file) => `${folder}/${file}`)
       .filter(wanted)
-      .sort()
-      .map((file) => `${folder}/${file}`),
+      .sort(),
   );
   if (names.length && !files.length) {
     say(`No file in ${FOLDERS.join(" or ")} has ${names.join(" or ")} in its name`);

@@ -204,9 +204,15 @@ test("a killed server is said, and after its restart no event is missing or ther
       await page.getByRole("option", { name: sent[0] }).waitFor();
       await worker.kill();
       await light(page, "reconnecting");
+      // What comes before the page is back is what it could miss.
+      await page.context().setOffline(true);
       await worker.restart();
       for (let times = 0; times < 3; times++) await publish();
-      await page.getByText(/^Resumed after/).waitFor();
+      await until(
+        async () => (await client.read("GET", "/v1/devices?id=kept")).body[0].events === sent.length,
+      );
+      await page.context().setOffline(false);
+      await page.getByText(/^Resumed after .*: 3 events caught up, none lost\.$/).waitFor();
       await page.getByRole("option", { name: sent[0] }).waitFor();
       await light(page, "live");
       assert.deepEqual(await data(page), sent);
