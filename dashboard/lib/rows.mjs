@@ -2,7 +2,7 @@
 
 import { get, withQuery } from "./api.mjs";
 import { useAction, useLoad } from "./load.mjs";
-import { useEffect, useState } from "./preact.mjs";
+import { useLayoutEffect, useState } from "./preact.mjs";
 
 /**
  * @param {string} name of the array in each page
@@ -13,7 +13,8 @@ export function useRows(path, name, query = {}, options) {
   const [list, setList] = useState({});
   const mine = list.key === key ? list : { rows: [], next: null };
   const head = useLoad((signal) => get(key, { signal }), [key], options);
-  useEffect(() => {
+  // Before anything is painted: a page that has come is never shown as an empty list.
+  useLayoutEffect(() => {
     if (!head.data) return;
     const { [name]: rows, next } = head.data;
     // What was loaded before goes on behind the page, if the two touch; else there may be a gap.

@@ -28,10 +28,7 @@ function Integration({ id }) {
     await send("POST", apiPath(id, `/${what}`), body);
     load.reload();
   });
-  useKeys({
-    r: load.reload,
-    space: () => whole && !adminOnly() && change.run(whole.paused ? "resume" : "pause"),
-  });
+  useKeys({ r: load.reload });
   const name = whole && (whole.name || eventsOf(whole) || id);
   const button = (label, open, kind) =>
     html`<${Button} kind=${kind} reason=${adminOnly()} busy=${change.busy} onClick=${open}>${label}<//>`;
@@ -57,7 +54,7 @@ function Integration({ id }) {
       </nav>
       ${
         tab === "definition"
-          ? html`<${Definition} of=${whole} reload=${load.reload} />`
+          ? html`<${Definition} of=${whole} load=${load} />`
           : tab === "replays"
             ? html`<${Replays} id=${id} onReplay=${() => setDialog({})} />`
             : html`<${Counts} counts=${whole.counts} /><${Attempts} id=${id} whole=${whole} onReplay=${setDialog} />`

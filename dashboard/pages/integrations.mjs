@@ -35,7 +35,7 @@ export default function Integrations() {
   const create = html`<${Button} kind="primary" reason=${adminOnly()} onClick=${() => navigate("integrations", ["new"])}
     >New integration<//
   >`;
-  return html`<${Page} title="Integrations" about="Where events are delivered. Counts are of today, in UTC." actions=${create}>
+  return html`<${Page} title="Integrations" about="Where events are delivered. Success, errors and skipped are today's (UTC)." actions=${create}>
     <${Loaded} load=${list}>${() => {
       if (!list.data.length) {
         return html`<${Empty} title="No integrations yet">

@@ -100,7 +100,7 @@ describe("a definition", () => {
 
   test("of a subscription tells its secret once, and is shown as one", async () => {
     const page = await open("#/integrations/new");
-    await button(page, "Subscription").click();
+    await button(page, "Subscription example").click();
     const definition = { events: [unique(), unique()], target_url: `${at.service.url}/subscribed` };
     await page.getByLabel("Definition", { exact: true }).fill(JSON.stringify(definition));
     await button(page, "Create").click();

@@ -1,16 +1,16 @@
 // Definitions: a new one, one that is changed, and the secret that signs.
 
-import { adminOnly, isAdmin, send } from "../../lib/api.mjs";
+import { adminOnly, get, isAdmin, send } from "../../lib/api.mjs";
 import { show } from "../../lib/json.mjs";
 import { useAction } from "../../lib/load.mjs";
-import { html, useState } from "../../lib/preact.mjs";
+import { html, useEffect, useState } from "../../lib/preact.mjs";
 import { navigate } from "../../lib/route.mjs";
 import { toast, Button, Card, Copy, Dialog, Field, Page, Problem, Time } from "../../ui/index.mjs";
 import { Editor } from "./editor.mjs";
 import { apiPath } from "./said.mjs";
 
 const EXAMPLES = {
-  "Particle webhook": {
+  "Webhook example": {
     name: "Temperatures to my service",
     event: "temp",
     url: "https://service.example/temperature",
@@ -23,12 +23,12 @@ const EXAMPLES = {
       at: "{{{PARTICLE_PUBLISHED_AT}}}",
     },
   },
-  Subscription: { events: ["temp"], target_url: "https://service.example/hook" },
+  "Subscription example": { events: ["temp"], target_url: "https://service.example/hook" },
 };
 const written = (value) => JSON.stringify(value, null, 2);
 
 export function New() {
-  const [text, setText] = useState(written(EXAMPLES["Particle webhook"]));
+  const [text, setText] = useState(written(EXAMPLES["Webhook example"]));
   const [made, setMade] = useState();
   const save = useAction(() => {
     const isSubscription = /"target_url"\s*:/.test(text) && !/"url"\s*:/.test(text);
@@ -80,7 +80,7 @@ function textOf({ id, created_at, updated_at, paused, product, insecure, counts,
   return show(whole, { indent: 2 });
 }
 
-export function Definition({ of: whole, reload }) {
+export function Definition({ of: whole, load }) {
   const theirs = textOf(whole);
   const [base, setBase] = useState(theirs);
   const [text, setText] = useState(theirs);
@@ -88,24 +88,28 @@ export function Definition({ of: whole, reload }) {
   const save = useAction(async () => {
     await send("PUT", apiPath(whole.id), undefined, { body: text });
     toast("Saved. It applies within ten seconds.");
-    setBase(undefined);
-    reload();
+    const now = await get(apiPath(whole.id));
+    load.set(now);
+    load.reload(); // Gives up what was asked before.
+    take(textOf(now));
   });
-  const take = () => (setBase(theirs), setText(theirs), save.clear());
-  const isChanged = text !== theirs;
+  const take = (now) => (setBase(now), setText(now), save.clear());
   // What somebody else changed is taken over, unless that would lose what was typed here.
-  if (theirs !== base && (base === undefined ? !save.busy && !isChanged : text === base)) take();
-  const isOvertaken = base !== undefined && theirs !== base;
+  useEffect(() => {
+    if (text === base) take(theirs);
+  }, [theirs]);
+  const isChanged = text !== theirs;
+  const isOvertaken = theirs !== base && text !== base;
   return html`<${Card}
     title="Definition"
     aside=${html`<${Copy} text=${text} label="Copy definition" />
       <${Button} kind="small" reason=${adminOnly() ?? (whole.secret ? undefined : 'It has no secret: put "secret": "whsec_…" into the definition first.')} onClick=${() => setRotates(true)}>Rotate secret<//>`}
   >
-    ${isOvertaken && html`<p class="notice warn">It was changed elsewhere since you began. Saving replaces that. <${Button} kind="small" onClick=${take}>Discard mine, show theirs<//></p>`}
-    <${Editor} label="Definition" value=${text} readOnly=${!isAdmin()} problem=${save.error} onInput=${(value) => (setText(value), save.clear())} />
+    ${isOvertaken && html`<p class="notice warn">It was changed elsewhere since you began. Saving replaces that. <${Button} kind="small" onClick=${() => take(theirs)}>Discard mine, show theirs<//></p>`}
+    <${Editor} label="Definition" value=${text} readOnly=${!isAdmin() || save.busy} problem=${save.error} onInput=${(value) => (setText(value), save.clear())} />
     <div class="actions end">
       <span class="quiet">Changed <${Time} at=${whole.updated_at} />. What shows as <code>********</code> stays as it is.</span>
-      ${isChanged && html`<${Button} onClick=${take}>Undo<//>`}
+      ${isChanged && html`<${Button} onClick=${() => take(theirs)}>Undo<//>`}
       <${Button} kind="primary" reason=${adminOnly()} busy=${save.busy} disabled=${!isChanged} onClick=${save.run}>Save<//>
     </div>
     ${rotates && html`<${Rotate} id=${whole.id} onClose=${() => setRotates(false)} />`}
@@ -123,7 +127,6 @@ const Secret = ({ secret, until, onClose }) =>
 
 const OVERLAPS = { 86400: "a day", 3600: "an hour", 604800: "a week", 0: "no time: it ends now" };
 
-// One dialog for both steps: one that is replaced by another tells its `onClose`, and the secret would be gone unseen.
 function Rotate({ id, onClose }) {
   const [overlap, setOverlap] = useState("86400");
   const [made, setMade] = useState();

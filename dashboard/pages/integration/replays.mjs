@@ -2,7 +2,7 @@
 
 import { adminOnly, get, send } from "../../lib/api.mjs";
 import { useAction, useLoad } from "../../lib/load.mjs";
-import { html, useEffect, useState } from "../../lib/preact.mjs";
+import { html, useState } from "../../lib/preact.mjs";
 import { navigate } from "../../lib/route.mjs";
 import { absolute, count, plural } from "../../lib/time.mjs";
 import {
@@ -24,12 +24,8 @@ import { apiPath } from "./said.mjs";
 const estimates = new Map();
 
 export function Replays({ id, onReplay }) {
-  const [runs, setRuns] = useState(true);
-  const load = useLoad((signal) => get(apiPath(id, "/replays"), { signal }), [runs], {
-    every: runs ? 1_500 : 10_000,
-  });
+  const load = useLoad((signal) => get(apiPath(id, "/replays"), { signal }), [], { every: 2_000 });
   const jobs = load.data?.replays;
-  useEffect(() => void (jobs && setRuns(jobs.some((job) => !job.ended_at))), [jobs]);
   return html`<${Card} title="Replays" aside=${html`<${Button} kind="small" reason=${adminOnly()} onClick=${onReplay}>New replay<//>`}>
     <${Loaded} load=${load}>${() =>
       jobs.length
@@ -81,15 +77,15 @@ export function ReplayDialog({ id, which, parked, onClose }) {
   const [kind, setKind] = useState(which.id ? "id" : "parked");
   const [given, setGiven] = useState({
     id: which.id,
-    from: localTime(Date.now() - 3_600_000),
-    to: localTime(Date.now() + 60_000),
+    since: localTime(Date.now() - 3_600_000),
+    until: localTime(Date.now() + 60_000),
   });
   const [estimate, setEstimate] = useState();
   const device = given.device?.trim() || undefined;
   const wanted = () => {
     if (kind === "id") return { id: given.id?.trim() };
     if (kind === "parked") return { status: "parked", device };
-    return { from: timeOf(given.from), to: timeOf(given.to), device };
+    return { from: timeOf(given.since), to: timeOf(given.until), device };
   };
   const ask = useAction(async () =>
     setEstimate((await send("POST", apiPath(id, "/replay"), { ...wanted(), estimate: true })).estimate),
@@ -116,7 +112,7 @@ export function ReplayDialog({ id, which, parked, onClose }) {
         )}
       </fieldset>
       ${kind === "id" && field("id", "Id", { hint: "Of an attempt, of an event, or a webhook-id." })}
-      ${kind === "span" && html`<div class="columns pair">${field("from", "From", { type: "datetime-local" })}${field("to", "To", { type: "datetime-local" })}</div>`}
+      ${kind === "span" && html`<div class="columns pair">${field("since", "From", { type: "datetime-local" })}${field("until", "To", { type: "datetime-local" })}</div>`}
       ${kind !== "id" && field("device", "Only this device", { placeholder: "all devices" })}
       <${Problem} error=${start.error ?? ask.error} />
       <p role="status">${
