@@ -59,6 +59,11 @@ export default function Devices() {
     [Boolean(recent.data)],
   );
 
+  const show = () => {
+    rows.showFresh();
+    setSelected(-1);
+    draw();
+  };
   const open = (row) => row && navigate("devices", [row.id]);
   const move = (by) => setSelected(moved(selected, by, rows.items.length));
   useKeys({
@@ -78,7 +83,7 @@ export default function Devices() {
         ref=${input}
         type="search"
         aria-label="Search the devices"
-        placeholder="Search: how an id begins, event: product:"
+        placeholder="Search: a part of an id or event, event: product:"
         value=${q}
         spellcheck="false"
         autocomplete="off"
@@ -96,10 +101,10 @@ export default function Devices() {
       </select>
     </search>
     ${
-      rows.isNew.size > 0 &&
+      rows.fresh.size > 0 &&
       html`<p class="notice" role="status">
-        <span>${plural(rows.isNew.size, "new device")} belong${rows.isNew.size === 1 ? "s" : ""} on this page.</span>
-        <${Button} kind="small" onClick=${list.reload}>Show<//>
+        <span>${plural(rows.fresh.size, "new device")} belong${rows.fresh.size === 1 ? "s" : ""} on this page.</span>
+        <${Button} kind="small" onClick=${show}>Show<//>
       </p>`
     }
     <${Loaded} load=${list.data || !rows.items.length ? list : { ...list, data: rows.items }}
@@ -131,7 +136,7 @@ const columns = (activity) => [
     label: "Device",
     cell: ({ id }) => html`<a class="mono" href=${href("devices", [id])}><${Line} of=${id} /></a>`,
   },
-  { label: "State", cell: (row) => html`<${Online} of=${row} />` },
+  { label: "State", class: "nowrap", cell: (row) => html`<${Online} of=${row} />` },
   { label: "Last heard", class: "nowrap", cell: (row) => html`<${Time} at=${row.last_heard} />` },
   { label: "Last event", cell: ({ last_event: name }) => name && html`<${Line} of=${name} />` },
   { label: "Product", cell: ({ product_id: id }) => id && html`<${Line} of=${id} />` },
@@ -141,6 +146,7 @@ const columns = (activity) => [
     label: `Last ${duration(activity.span)}`,
     cell({ id }) {
       const { values, total } = activity.of(id);
+      if (!total) return null;
       const label = `${plural(total, "event")} in the last ${duration(activity.span)}`;
       return html`<span title=${label}><${Sparkline} values=${values} label=${label} width=${80} /></span>`;
     },
@@ -164,8 +170,8 @@ function None({ q, online, after }) {
   }
   return html`<${Empty} title="No device matches">
     <p>
-      A word is how an id begins; <code>event:</code> is how the name of the last event begins, and${" "}
-      <code>product:</code> a product's id. ${all}.
+      A word is looked for in ids and in the names of last events; <code>event:</code> is how such a name begins,
+      and${" "}<code>product:</code> a product's id. ${all}.
     </p>
   <//>`;
 }

@@ -3,10 +3,10 @@
 /** The API's rule for `online`. */
 export const ONLINE_MS = 15 * 60_000;
 
-/** `e00f event:temp product:12345` as the API's filters. */
+/** `68ab event:temp product:12345` as the API's filters. */
 export function wanted(search, online) {
-  const filter = { id: "", event: "", product: "", online };
-  for (const [, field = "id", quoted, word] of search.matchAll(
+  const filter = { search: "", event: "", product: "", online };
+  for (const [, field = "search", quoted, word] of search.matchAll(
     /(?:(event|product):)?(?:"([^"]*)"?|(\S+))/g,
   )) {
     filter[field] = quoted ?? word;
@@ -17,39 +17,47 @@ export function wanted(search, online) {
 /** One page of devices, in order of id. Live events change its rows, and never which rows there are. */
 export class Rows {
   items = [];
-  /** Ids that were heard since, and belong between these rows. */
-  isNew = new Set();
+  /** Devices that were heard since, and belong between these rows, by id. */
+  fresh = new Map();
   #filter = {};
   #after = "";
   #isLast = true;
 
   show({ items, next }, filter, after) {
-    if (JSON.stringify([filter, after]) !== JSON.stringify([this.#filter, this.#after])) this.isNew.clear();
-    Object.assign(this, { items });
+    if (JSON.stringify([filter, after]) !== JSON.stringify([this.#filter, this.#after])) this.fresh.clear();
+    this.items = items;
     this.#filter = filter;
     this.#after = after;
     this.#isLast = next === null;
-    for (const { id } of items) this.isNew.delete(id);
+    for (const { id } of items) this.fresh.delete(id);
+  }
+
+  /** Puts the new ones where they belong. */
+  showFresh() {
+    this.items = [...this.items, ...this.fresh.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    this.fresh.clear();
   }
 
   /** Takes an event of any device. */
   note({ coreid, event, received_at, product_id, fw_version, seq }) {
-    const row = this.items.find(({ id }) => id === coreid);
+    let row = this.items.find(({ id }) => id === coreid) ?? this.fresh.get(coreid);
     if (!row) {
-      if (this.#belongs(coreid, event, product_id)) this.isNew.add(coreid);
-      return;
+      if (!this.#belongs(coreid, event, product_id)) return;
+      row = { id: coreid, events: 0 };
+      this.fresh.set(coreid, row);
     }
-    if (row.last_heard && row.last_heard > received_at) return;
+    if (row.last_heard > received_at) return;
     Object.assign(row, { last_heard: received_at, last_event: event, events: Math.max(row.events, seq) });
     if (product_id) row.product_id = product_id;
     if (fw_version) row.firmware_version = fw_version;
   }
 
   #belongs(id, name, product) {
-    const { id: start, event, product: only, online } = this.#filter;
+    const { search = "", event, product: only, online } = this.#filter;
     if (!(id > this.#after) || !(this.#isLast || id < this.items.at(-1)?.id) || online === "false")
       return false;
-    return id.startsWith(start ?? "") && name.startsWith(event ?? "") && (!only || product === only);
+    const isFound = [id, name].some((text) => text.toLowerCase().includes(search.toLowerCase()));
+    return isFound && name.startsWith(event ?? "") && (!only || product === only);
   }
 }
 
