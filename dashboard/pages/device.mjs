@@ -3,7 +3,7 @@
 import { adminOnly, get, send } from "../lib/api.mjs";
 import { useKeys } from "../lib/keys.mjs";
 import { useLoad } from "../lib/load.mjs";
-import { html, useEffect, useMemo, useRef, useState } from "../lib/preact.mjs";
+import { html, useEffect, useErrorBoundary, useMemo, useRef, useState } from "../lib/preact.mjs";
 import { href, navigate, route } from "../lib/route.mjs";
 import { useStream } from "../lib/stream.mjs";
 import { count } from "../lib/time.mjs";
@@ -114,7 +114,7 @@ function Facts({ device, reply }) {
 
 /** How full the reply would be that is composed now. */
 const Reply = ({ of: { bytes, budget, more } }) =>
-  html`${count(bytes)} of ${count(budget)} bytes${more && " and more to come"}
+  html`${count(bytes)} of ${count(budget)} bytes${more && ", more waits"}
     <span class="gauge"><i style=${{ width: `${Math.min(100, (100 * bytes) / budget)}%` }}></i></span>`;
 
 /** The chart's code, and uPlot with it, comes where there is a number to chart. */
@@ -130,7 +130,9 @@ function Chart({ events, ...rest }) {
         () => setFailed(true),
       );
   }, [wants]);
-  if (failed) return html`<p class="notice warn">The chart's code could not be loaded.</p>`;
+  const [thrown] = useErrorBoundary((error) => console.error(error));
+  if (failed || thrown)
+    return html`<p class="notice warn">The chart could not be ${thrown ? "drawn" : "loaded"}. The rest of the page does without it.</p>`;
   if (!wants) return null;
   return Drawn
     ? html`<${Drawn} ...${rest} fields=${fields} />`

@@ -5,9 +5,10 @@ import { get, withQuery } from "../../lib/api.mjs";
 import { useLoad } from "../../lib/load.mjs";
 import { html, useEffect, useMemo, useRef, useState } from "../../lib/preact.mjs";
 import { route, setQuery } from "../../lib/route.mjs";
+import { cut, segments } from "../../lib/text.mjs";
 import { absolute } from "../../lib/time.mjs";
 import { Button, Card, Empty, Field, Loaded } from "../../ui/index.mjs";
-import { ITSELF, pointsOf, summaryOf } from "./series.mjs";
+import { ITSELF, plain, pointsOf, summaryOf } from "./series.mjs";
 
 const HOUR = 3_600_000;
 const RANGES = {
@@ -34,11 +35,11 @@ export default function Chart({ path, fields, beat, since }) {
       : "24h";
   const [isPicking, setPicking] = useState(isCustom);
   const load = useLoad(
-    (signal) => {
+    async (signal) => {
       const to = isCustom ? query.to : new Date().toISOString();
       const from = isCustom ? query.from : new Date(Date.parse(to) - RANGES[range][1]).toISOString();
       const asked = { field: field === ITSELF ? undefined : field, from, to, buckets: BUCKETS };
-      return get(withQuery(`${path}/series`, asked), { signal });
+      return plain(await get(withQuery(`${path}/series`, asked), { signal }));
     },
     [path, field, range, query.from, query.to],
   );
@@ -68,15 +69,21 @@ export default function Chart({ path, fields, beat, since }) {
     <${Loaded} load=${load}
       >${(series) =>
         series.buckets.length
-          ? html`<${Drawing} series=${series} name=${field === ITSELF ? "data" : field} when=${isCustom ? "the chosen time" : RANGES[range][2]} zoom=${between} />`
+          ? html`<${Drawing} series=${series} name=${label(field)} when=${isCustom ? "the chosen time" : RANGES[range][2]} zoom=${between} />`
           : html`<${Empty} title="No number there">
-              ${field === ITSELF ? "No event's data was a number" : html`No event had a number at <code>${field}</code>`} in ${isCustom ? "the chosen time" : RANGES[range][2]}. Choose a longer range, or another field.
+              ${field === ITSELF ? "No event's data was a number" : html`No event had a number at <code>${label(field)}</code>`} in ${isCustom ? "the chosen time" : RANGES[range][2]}. Choose a longer range, or another field.
             <//>`}<//
     >
   <//>`;
 }
 
-const label = (field) => (field === ITSELF ? "data itself" : field);
+/** A path as it can be shown where only text can. */
+const label = (field) =>
+  field === ITSELF
+    ? "data itself"
+    : segments(cut(field, 80))
+        .map((part) => part.mark ?? part)
+        .join("");
 
 /** Those that are known, and any other path. */
 function Which({ field, fields }) {

@@ -4,7 +4,7 @@ import { get, withQuery } from "../../lib/api.mjs";
 import { show } from "../../lib/json.mjs";
 import { moved, useKeys } from "../../lib/keys.mjs";
 import { useAction, useLoad } from "../../lib/load.mjs";
-import { html, useEffect, useRef, useState } from "../../lib/preact.mjs";
+import { html, useEffect, useMemo, useRef, useState } from "../../lib/preact.mjs";
 import { setQuery } from "../../lib/route.mjs";
 import { count, utc } from "../../lib/time.mjs";
 import { Badge, Button, Card, Copy, Empty, JsonTree, Line, Loaded, Problem, Text } from "../../ui/index.mjs";
@@ -13,7 +13,7 @@ import { curl } from "../events/detail.mjs";
 const PAST = 50;
 const OLDER = 200;
 /** Rows that are shown; what is older is left to the filter and to the API. */
-const MOST = 2_000;
+const MOST = 1_000;
 const TYPING_MS = 200;
 const time = new Intl.DateTimeFormat("en-GB", {
   day: "numeric",
@@ -71,11 +71,12 @@ export function Log({ log, filter }) {
   const [open, setOpen] = useState(() => new Set());
   const input = useRef();
   const { events, older } = log;
-  const toggle = (seq) => {
-    const next = new Set(open);
-    if (!next.delete(seq)) next.add(seq);
-    setOpen(next);
-  };
+  const toggle = (seq) =>
+    setOpen((old) => {
+      const next = new Set(old);
+      if (!next.delete(seq)) next.add(seq);
+      return next;
+    });
   const move = (by) => {
     const place = events.findIndex(({ seq }) => seq === selected);
     setSelected(events[moved(place, by, events.length)]?.seq);
@@ -128,7 +129,9 @@ function Entry({ event, isOpen, isSelected, toggle }) {
   const row = useRef();
   useEffect(() => isSelected && row.current.scrollIntoView({ block: "nearest" }), [isSelected]);
   const flag = FLAGS.find((name) => event[name]);
-  return html`<li ref=${row} class=${isSelected ? "selected" : ""}>
+  // Made once: a busy log has many rows, and each event draws them all again.
+  return useMemo(
+    () => html`<li ref=${row} class=${isSelected ? "selected" : ""}>
     <button type="button" class="log-row" aria-expanded=${isOpen ? "true" : "false"} onClick=${() => toggle(event.seq)}>
       <time class="quiet" datetime=${utc(event.received_at)} title=${`${utc(event.received_at)} UTC`}>${time.format(new Date(event.received_at))}</time>
       <span class="row-name"><${Line} of=${event.event} most=${80} />${flag && html`<${Badge} kind="warn">${flag.replaceAll("_", " ")}<//>`}</span>
@@ -136,7 +139,9 @@ function Entry({ event, isOpen, isSelected, toggle }) {
       <span class="quiet number">${event.seq}</span>
     </button>
     ${isOpen && html`<${Body} event=${event} />`}
-  </li>`;
+  </li>`,
+    [event, isOpen, isSelected],
+  );
 }
 
 function Body({ event }) {

@@ -17,7 +17,8 @@ export function patchOf(from, to) {
   for (const [key, value] of Object.entries(to)) {
     const old = Object.hasOwn(from, key) ? from[key] : undefined;
     if (isSame(old, value)) continue;
-    put(patch, key, isObject(old) && isObject(value) ? patchOf(old, value) : value);
+    const inner = isObject(old) && isObject(value) ? patchOf(old, value) : value;
+    if (inner === value || Object.keys(inner).length) put(patch, key, inner);
   }
   return patch;
 }

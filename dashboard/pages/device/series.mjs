@@ -6,6 +6,7 @@ import { plural } from "../../lib/time.mjs";
 /** Stands for data that is itself a number; no path is empty. */
 export const ITSELF = "$";
 
+const NEWEST = 200;
 const DEEP = 6;
 const WIDE = 20;
 
@@ -26,9 +27,20 @@ export function fieldsOf(events) {
       }
     }
   };
-  for (const { data } of events) walk(data, ITSELF, 0);
+  for (const { data } of events.slice(0, NEWEST)) walk(data, ITSELF, 0);
   return [...seen].sort(([, a], [, b]) => b - a).map(([path]) => path);
 }
+
+/** The answer of the API, its numbers as numbers: digits do not matter in a chart. */
+export const plain = (series) => ({
+  ...series,
+  buckets: series.buckets.map(({ min, max, mean, ...rest }) => ({
+    ...rest,
+    min: toNumber(min),
+    max: toNumber(max),
+    mean: toNumber(mean),
+  })),
+});
 
 /** `[times in seconds, min, max, mean]` for uPlot; null where much longer than usual nothing came. */
 export function pointsOf({ buckets, width }) {

@@ -4,9 +4,13 @@ import { adminOnly, send } from "../../lib/api.mjs";
 import { show } from "../../lib/json.mjs";
 import { useAction } from "../../lib/load.mjs";
 import { html, useState } from "../../lib/preact.mjs";
+import { visibleJson } from "../../lib/text.mjs";
 import { absolute } from "../../lib/time.mjs";
 import { Badge, Button, Card, Empty, Field, Loaded, Problem, Table, Text, toast } from "../../ui/index.mjs";
 import { compared, leaves, merged, patchOf, typed } from "./patch.mjs";
+
+/** A section to be edited: what cannot be seen is escaped. */
+const asText = (section) => visibleJson(show(section, { indent: 2 }));
 
 /** What was typed and not yet saved, by device: leaving the page does not lose it. */
 const drafts = new Map();
@@ -28,7 +32,7 @@ export function Twin({ id, path, twin }) {
   };
   const edit = () => {
     const { desired, versions } = twin.data;
-    change({ base: desired, version: versions.desired, text: show(desired, { indent: 2 }) });
+    change({ base: desired, version: versions.desired, text: asText(desired) });
   };
   const aside = html`${twin.data && html`<span class="quiet">version ${twin.data.versions.desired}</span>`}
     ${!draft && html`<${Button} kind="small" reason=${adminOnly()} disabled=${!twin.data} onClick=${edit}>Edit desired<//>`}`;
@@ -101,10 +105,11 @@ function Editor({ path, twin, draft, change }) {
     twin.reload();
   });
   const apply = () => {
-    const text = show(merged(theirs, patch), { indent: 2 });
+    const text = asText(merged(theirs, patch));
     change({ base: theirs, version: versions.desired, text });
   };
   const discard = () => change(undefined);
+  // With keys, Apply does not become Save in the midst of its click, which would submit.
   return html`<form
     class="stack editor"
     onSubmit=${(event) => (event.preventDefault(), isChanged && !isConflict && save.run())}
@@ -128,8 +133,8 @@ function Editor({ path, twin, draft, change }) {
       <${Button} onClick=${discard}>${isConflict ? "Discard mine" : "Cancel"}<//>
       ${
         isConflict
-          ? html`<${Button} kind="primary" reason=${error && "Mend the JSON first"} onClick=${apply}>Apply mine to theirs<//>`
-          : html`<${Button} kind="primary" type="submit" busy=${save.busy} disabled=${!isChanged}>Save<//>`
+          ? html`<${Button} key="apply" kind="primary" reason=${error && "Mend the JSON first"} onClick=${apply}>Apply mine to theirs<//>`
+          : html`<${Button} key="save" kind="primary" type="submit" busy=${save.busy} disabled=${!isChanged}>Save<//>`
       }
     </div>
   </form>`;
