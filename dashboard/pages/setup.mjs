@@ -1,6 +1,7 @@
 // Set-up: from nothing to the first event. What to paste, where, and a light that says whether it works.
 
 import { get } from "../lib/api.mjs";
+import { useKeys } from "../lib/keys.mjs";
 import { useLoad } from "../lib/load.mjs";
 import { html, useState } from "../lib/preact.mjs";
 import { href } from "../lib/route.mjs";
@@ -19,6 +20,7 @@ export default function Setup() {
     setNewest(events[0]);
     return { after: events[0]?.cursor };
   });
+  useKeys({ r: start.reload });
   useStream(
     start.data && {
       after: start.data.after,

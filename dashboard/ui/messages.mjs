@@ -2,7 +2,7 @@
 
 import { Button, Text } from "./basics.mjs";
 import { html, signal, useEffect, useRef, useState } from "../lib/preact.mjs";
-import { KEYS } from "../lib/keys.mjs";
+import { KEYS, useKeys } from "../lib/keys.mjs";
 
 /** Nothing here yet: why, and what to do next. */
 export const Empty = ({ title, children }) =>
@@ -25,6 +25,7 @@ const WAYS_OUT = {
 
 /** An error: its code, what it says, and the way out. `retry` is called by the button. */
 export function Problem({ error, retry, wayOut }) {
+  useKeys(error && retry ? { r: () => retry() } : {});
   if (!error) return null;
   const way = wayOut ?? WAYS_OUT[error.code];
   return html`<div class="problem" role="alert">
