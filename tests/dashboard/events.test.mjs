@@ -109,6 +109,13 @@ describe("the tail", () => {
     assert.equal(stdout, "204");
     const { data: again } = await client.newest("chosen");
     assert.deepEqual([again.quote, again.token], ["it's", "********"]);
+    // What is chosen stays where it is while others come, where there is anything to scroll.
+    await page.setViewportSize({ width: 1280, height: 300 });
+    const chosen = page.getByRole("option", { selected: true });
+    const { y } = await chosen.boundingBox();
+    await publish("newer", { coreid: "chosen" });
+    await page.getByText("4 of").waitFor();
+    assert.equal((await chosen.boundingBox()).y, y);
     await page.keyboard.press("Escape");
     await detail.waitFor({ state: "detached" });
     await page.context().close();

@@ -39,7 +39,7 @@ export function Rows({ items, selected, onSelect, foot, api }) {
       );
   };
   api.current = {
-    /** Rows came on top: what is looked at stays where it is, unless that is the top itself. */
+    /** Rows came on top: what is looked at stays where it is, unless that is the top itself and no row is chosen. */
     keepPlace: (added) => (grown.current += added),
     reveal(row) {
       const { scrollTop, clientHeight } = box.current;
@@ -50,7 +50,8 @@ export function Rows({ items, selected, onSelect, foot, api }) {
   useLayoutEffect(() => {
     const added = grown.current;
     grown.current = 0;
-    if (added && box.current.scrollTop > 0) box.current.scrollTop += added * height;
+    if (added && (box.current.scrollTop > 0 || selected !== undefined))
+      box.current.scrollTop += added * height;
     look();
   });
   useEffect(() => () => (api.current = undefined), []);
@@ -98,7 +99,7 @@ const Row = ({ item, row, count, top, isSelected, isShort, onSelect }) =>
   html`<div
     role="option"
     id=${`event-${item.key}`}
-    class=${`row ${isSelected ? "selected" : ""} ${item.cursor ? "" : "passing"}`}
+    class=${`row ${isSelected ? "selected" : ""} ${item.cursor ? "" : /^hook-error/.test(item.name) ? "passing fault" : "passing"}`}
     aria-selected=${isSelected ? "true" : "false"}
     aria-posinset=${row + 1}
     aria-setsize=${count}
