@@ -124,6 +124,18 @@ describe("build/site", () => {
     }
   });
 
+  test("names all modules of the first page in it, so that none is looked for in vain or one by one", async () => {
+    const named = [...text("index.html").matchAll(/modulepreload" href="([^"]+)"/g)].map(([, path]) => path);
+    const reached = new Set(["app.mjs"]);
+    for (const path of reached) {
+      for (const [, name] of text(path).matchAll(/\b(?:from|import)"(\.[^"]+)"/g)) {
+        reached.add(new URL(name, `http://site/${path}`).pathname.slice(1));
+      }
+    }
+    assert.deepEqual(named.toSorted(), [...reached].toSorted());
+    assert.ok(named.includes("vendor/preact/hooks.mjs") && !named.includes("pages/events.mjs"));
+  });
+
   test("carries the licence of each package, and no source map that is not there", () => {
     for (const folder of ["preact", "htm", "signals", "signals-core", "uplot"]) {
       assert.match(text(`vendor/${folder}/LICENSE.txt`), /MIT License|Apache License/i, folder);

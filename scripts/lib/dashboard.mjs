@@ -63,6 +63,7 @@ async function write() {
   await strip(fresh);
   for (const path of filesOf(fresh).filter((path) => path.endsWith(".mjs"))) pointAt(fresh, path);
   for (const [, from, to] of MODULES) vendor(fresh, from, to);
+  preload(fresh, "index.html", "app.mjs");
   for (const [from, to] of FILES) copy(inRoot("node_modules", from), join(fresh, to));
   for (const name of readdirSync(PARTICLE).filter((name) => name.endsWith(".json"))) {
     copy(join(PARTICLE, name), join(fresh, "particle", name));
@@ -114,6 +115,20 @@ function pointAt(site, path) {
   const file = join(site, path);
   const code = readFileSync(file, "utf8");
   writeFileSync(file, withPaths(code, path).replace(/\n?\/\/# sourceMappingURL=\S+\s*$/, "\n"));
+}
+
+/** Tells the browser at once of all modules that the first one needs, so that it need not find them one by one. */
+function preload(site, page, first) {
+  const found = new Set([first]);
+  for (const path of found) {
+    const code = readFileSync(join(site, path), "utf8");
+    for (const [, name] of code.matchAll(/\b(?:from|import)\s*["'](\.[^"']+)["']/g)) {
+      found.add(posix.join(posix.dirname(path), name));
+    }
+  }
+  const links = [...found].map((path) => `<link rel="modulepreload" href="${path}" />`);
+  const file = join(site, page);
+  writeFileSync(file, readFileSync(file, "utf8").replace("</head>", `${links.join("\n")}\n</head>`));
 }
 
 /** Browsers know no packages: an import map would tell them, but that is an inline script. */
