@@ -107,7 +107,7 @@ function Facts({ device, reply }) {
     ["Home source", device.home && html`<${Line} of=${device.home} />`],
     ["Next reply", reply && html`<${Reply} of=${reply} />`],
   ];
-  return html`<dl class="card about">
+  return html`<dl class="card device-facts">
     ${facts.filter(([, value]) => value).map(([label, value]) => html`<div><dt>${label}</dt><dd>${value}</dd></div>`)}
   </dl>`;
 }
