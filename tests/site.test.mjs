@@ -22,6 +22,7 @@ after(() => worker.stop());
 
 const text = (path) => readFileSync(join(SITE, path), "utf8");
 const modules = () => filesOf(SITE).filter((path) => path.endsWith(".mjs"));
+const styles = () => filesOf(SITE).filter((path) => /^style\/.*\.css$/.test(path));
 
 describe("a file", () => {
   test("comes without a call of the Worker, whichever it is", async () => {
@@ -149,7 +150,7 @@ describe("build/site", () => {
     const pages = modules().filter((path) => /^pages\/[^/]+$/.test(path));
     assert.ok(pages.includes("pages/events.mjs") && page(pages[0]).has("vendor/preact/preact.mjs"));
     for (const path of pages) {
-      const files = ["index.html", "style.css", ...page(path)];
+      const files = ["index.html", ...styles(), ...page(path)];
       const bytes = files.reduce((sum, file) => sum + size(file), 0);
       assert.ok(bytes <= MOST_GZIPPED, `${path}: ${bytes} bytes gzipped in ${files.length} files`);
     }
