@@ -26,6 +26,9 @@ const OFFLINE = {
     "no answer came: the network, or the Worker itself, is down. What devices send meanwhile is not lost.",
 };
 
+/** So long is waited for the beginning of an answer, ms: a delivery that is tried on demand may take twenty seconds. */
+const PATIENCE = 45_000;
+
 export const isAdmin = () => session.value?.scope === "admin";
 /** For `disabled` and `title` of what changes something: a reason where it may not be done. */
 export const adminOnly = () =>
@@ -59,14 +62,19 @@ export async function request(method, path, { json, body, headers = {}, signal: 
 }
 
 /** `fetch`, where everything but 2xx is thrown as an ApiProblem. Aborting throws AbortError, as ever. */
-export async function answer(path, init) {
+export async function answer(path, { signal: given, ...init } = {}) {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), PATIENCE);
+  const either = given ? AbortSignal.any([given, late.signal]) : late.signal;
   let response;
   try {
-    response = await fetch(path, { credentials: "same-origin", cache: "no-store", ...init });
+    response = await fetch(path, { credentials: "same-origin", cache: "no-store", ...init, signal: either });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (error.name === "AbortError" && !late.signal.aborted) throw error;
     reachable.value = false;
     throw new ApiProblem(OFFLINE);
+  } finally {
+    clearTimeout(timer);
   }
   reachable.value = true;
   if (response.ok) return response;

@@ -3,8 +3,8 @@
 import { useCallback, useEffect, useRef, useState } from "./preact.mjs";
 
 /**
- * Loads with `read(signal)` whenever `deps` change, and every `every` ms while the page is seen.
- * What was loaded stays while it is loaded again, and beside an error.
+ * Loads with `read(signal)` whenever `deps` change, and every `every` ms while the page is seen, unless the last answer is
+ * still under way. What was loaded stays while it is loaded again, and beside an error.
  *
  * @returns {{ data, error, loading: boolean, reload: () => void, set: (data) => void }}
  */
@@ -12,23 +12,26 @@ export function useLoad(read, deps = [], { every } = {}) {
   const [state, setState] = useState({ loading: true });
   const latest = useRef();
   const controller = useRef();
+  const underWay = useRef();
   latest.current = read;
   const load = useCallback(async () => {
     controller.current?.abort();
-    const mine = (controller.current = new AbortController());
+    const mine = (controller.current = underWay.current = new AbortController());
     setState((old) => ({ ...old, loading: true }));
     try {
       const data = await latest.current(mine.signal);
       if (!mine.signal.aborted) setState({ data, loading: false });
     } catch (error) {
       if (!mine.signal.aborted) setState((old) => ({ data: old.data, error, loading: false }));
+    } finally {
+      if (underWay.current === mine) underWay.current = undefined;
     }
   }, []);
   useEffect(() => {
     setState({ loading: true });
     load();
-    const timer = every && setInterval(() => document.hidden || load(), every);
-    const seen = () => document.hidden || load();
+    const seen = () => document.hidden || underWay.current || load();
+    const timer = every && setInterval(seen, every);
     if (every) document.addEventListener("visibilitychange", seen);
     return () => {
       clearInterval(timer);

@@ -16,6 +16,7 @@ import {
   Line,
   Loaded,
   Page,
+  Problem,
   Sparkline,
   Status,
   Time,
@@ -24,8 +25,10 @@ import { attention } from "./overview/attention.mjs";
 
 const EVERY = 5_000;
 const SELDOM = 30_000;
-/** Of so many integrations the newest failures are looked for. */
+/** Of so many failing integrations the newest failures are looked for. */
 const ASKED = 20;
+/** So many integrations are asked for at a time. */
+const AT_ONCE = 20;
 const SHOWN = 6;
 
 export default function Overview() {
@@ -60,9 +63,13 @@ export default function Overview() {
 /** What the integrations have failed at lately, and how each of them does. */
 async function readFailures(signal) {
   const list = await get("/v1/integrations", { signal });
-  const asked = list.slice(-ASKED);
-  const whole = await Promise.all(asked.map(({ id }) => get(`/v1/integrations/${id}`, { signal })));
-  const failing = whole.filter(({ counts }) => counts.parked || counts.today.failure);
+  const integrations = [];
+  for (let at = 0; at < list.length; at += AT_ONCE) {
+    integrations.push(
+      ...(await Promise.all(list.slice(at, at + AT_ONCE).map((one) => readWhole(one, signal)))),
+    );
+  }
+  const failing = integrations.filter(({ counts }) => counts?.parked || counts?.today.failure).slice(-ASKED);
   const pages = await Promise.all(
     failing.flatMap(({ id, name, event }) =>
       ["failure", "parked"].map(async (status) => {
@@ -74,7 +81,17 @@ async function readFailures(signal) {
     ),
   );
   const attempts = pages.flat().sort((one, other) => Date.parse(other.at) - Date.parse(one.at));
-  return { integrations: whole, left: list.length - asked.length, attempts: attempts.slice(0, SHOWN) };
+  return { integrations, attempts: attempts.slice(0, SHOWN) };
+}
+
+/** Of one that was deleted meanwhile, what the list said. */
+async function readWhole(listed, signal) {
+  try {
+    return await get(`/v1/integrations/${encodeURIComponent(listed.id)}`, { signal });
+  } catch (error) {
+    if (error.status === 404) return { ...listed, counts: undefined };
+    throw error;
+  }
 }
 
 const NOTHING = { events: 0, duplicates: 0, refused: 0, limited: 0, errors: 0 };
@@ -133,16 +150,23 @@ function Figures({ stats: { days, minutes, devices } }) {
 }
 
 function Attention(loads) {
-  const known = Object.values(loads).every(({ data, error }) => data !== undefined || error);
+  const all = Object.values(loads);
+  const error = all.find((load) => load.error)?.error;
+  const known = all.every(({ data }) => data !== undefined);
   const found = attention({
     stats: loads.stats.data,
     integrations: loads.failures.data?.integrations,
     quarantine: loads.quarantine.data?.quarantine,
   });
+  const unread =
+    error &&
+    html`<${Problem} error=${error} retry=${() => all.forEach((load) => load.error && load.reload())} />`;
   if (!found.length) {
-    return known && html`<p data-attention="none"><${Status} kind="ok">Nothing needs you now.<//></p>`;
+    return (
+      unread || (known && html`<p data-attention="none"><${Status} kind="ok">Nothing needs you now.<//></p>`)
+    );
   }
-  return html`<ul class="attention">
+  return html`${unread}<ul class="attention">
     ${found.map(
       ({ kind, name, text, to, way }) =>
         html`<li>

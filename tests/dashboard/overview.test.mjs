@@ -58,3 +58,19 @@ test("shows what was counted today, and leads to what went wrong", async () => {
   await page.waitForURL(`**/#/integrations/${list[0].id}`);
   await page.context().close();
 });
+
+test("does not say that all is well where it could not look", async () => {
+  const page = await browser.open(worker, "#/setup");
+  const problem = { code: "unavailable", title: "A part did not answer", status: 503, detail: "try again" };
+  const answer = { status: 503, contentType: "application/problem+json", body: JSON.stringify(problem) };
+  await page.route(/\/v1\/(quarantine|integrations)/, (route) => route.fulfill(answer));
+  await page.goto(`${worker.url}/#/overview`);
+  await figure(page, "online", "3");
+  const attention = page.locator(".card", { hasText: "What needs attention first" });
+  await attention.getByText("unavailable").waitFor();
+  assert.equal(await page.locator('[data-attention="none"]').count(), 0);
+  await page.unroute(/\/v1\/(quarantine|integrations)/);
+  await attention.getByRole("button", { name: "Try again" }).click();
+  await attention.getByText("gave up 1 delivery").waitFor();
+  await page.context().close();
+});
