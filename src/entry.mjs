@@ -288,8 +288,8 @@ export class Registry extends DurableObject {
     return this.#whole(() => this.#rust.resumeIntegration(id, skip));
   }
 
-  endSession(id, until) {
-    return this.#whole(() => this.#rust.endSession(id, until));
+  endSession(id, until, isAdmin) {
+    return this.#whole(() => this.#rust.endSession(id, until, isAdmin));
   }
 
   sessionEnded(id) {

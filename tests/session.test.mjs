@@ -311,26 +311,30 @@ test("a session ends with its token, and survives a restart and another token be
   }
 });
 
-test("ten thousand that were ended are remembered; none gives way to another, and none is kept too long", async () => {
+test("five thousand that readers ended are remembered, and ten in all; none gives way, and none is kept too long", async () => {
   const worker = await startWorker();
   try {
     const first = await signIn(worker, READ);
     assert.equal((await first.signOut()).status, 204);
-    const fill = async (until) => {
+    const fill = async (count, until) => {
       await worker.release();
       const registry = openDatabase(worker.storage, "Registry");
       const insert = registry.prepare("INSERT OR REPLACE INTO ended_sessions (id, until) VALUES (?, ?)");
       registry.exec("BEGIN");
-      for (let at = 0; at < 9_999; at++) insert.run(`ended-${at}`, until);
+      for (let at = 0; at < count; at++) insert.run(`ended-${at}`, until);
       registry.exec("COMMIT");
       registry.close();
       await worker.restart();
     };
-    await fill(Date.now() + TWELVE_HOURS);
+    await fill(4_999, Date.now() + TWELVE_HOURS);
     const other = await signIn(worker, READ);
     assertProblem(await other.signOut(), 409, { code: "limit-reached" });
+    const admin = await signIn(worker, ADMIN);
+    assert.equal((await admin.signOut()).status, 204, "readers do not use up what admins need");
+    await fill(9_998, Date.now() + TWELVE_HOURS);
+    assertProblem(await (await signIn(worker, ADMIN)).signOut(), 409, { code: "limit-reached" });
     assertProblem(await first.session(), 401, { code: "session-ended" });
-    await fill(Date.now() - 3_600_000);
+    await fill(9_998, Date.now() - 3_600_000);
     assert.equal((await other.signOut()).status, 204);
     assertProblem(await other.session(), 401, { code: "session-ended" });
     assertProblem(await first.session(), 401, { code: "session-ended" });
@@ -351,6 +355,21 @@ test("a session's requests count as its token's", async () => {
     assertProblem(await call("GET", "/v1/stats"), 429, { code: "rate-limited" });
     assertProblem(await call("GET", "/v1/session"), 429, { code: "rate-limited" });
     assertProblem(await read(await worker.fetch("/v1/stats", { headers })), 429, { code: "rate-limited" });
+  } finally {
+    await worker.stop();
+  }
+});
+
+test("what /v1 answers is data and nothing else, and in nobody's frame", async () => {
+  const worker = await startWorker();
+  try {
+    for (const path of ["/v1/devices", "/v1/nothing", "/v1/session"]) {
+      const answer = await worker.fetch(path, { headers: { authorization: `Bearer ${READ}` } });
+      await answer.arrayBuffer();
+      assert.equal(answer.headers.get("x-content-type-options"), "nosniff", path);
+      const policy = "default-src 'none'; frame-ancestors 'none'";
+      assert.equal(answer.headers.get("content-security-policy"), policy, path);
+    }
   } finally {
     await worker.stop();
   }

@@ -69,10 +69,15 @@ pub async fn serve(platform: &Platform, request: &Request, path: &[&str]) -> Ans
         Ok(()) => answer(platform, request, path).await,
         Err(problem) => Err(problem),
     };
-    answered.unwrap_or_else(|problem| match path.first() {
+    let answer = answered.unwrap_or_else(|problem| match path.first() {
         Some(first) if PARTICLE_PATHS.contains(first) => Answer::particle_problem(&problem),
         _ => Answer::problem(&problem),
-    })
+    });
+    // A browser that has a session sends its cookie with whatever names these paths: it is told to make nothing of an
+    // answer but data, and to show it in nobody's page.
+    answer
+        .with("x-content-type-options", "nosniff")
+        .with("content-security-policy", "default-src 'none'; frame-ancestors 'none'")
 }
 
 async fn answer(platform: &Platform, request: &Request, path: &[&str]) -> Result<Answer> {

@@ -205,8 +205,8 @@ impl Registry {
 
     /// Remembers that a session was ended, until it would have ended by itself (milliseconds).
     #[wasm_bindgen(js_name = endSession)]
-    pub fn end_session(&self, id: &str, until: f64) -> String {
-        to_wire(&self.end(id, until as u64))
+    pub fn end_session(&self, id: &str, until: f64, is_admin: bool) -> String {
+        to_wire(&self.end(id, until as u64, is_admin))
     }
 
     /// `1` for a session that was ended, else `0`.

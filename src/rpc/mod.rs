@@ -150,7 +150,12 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = resumeIntegration)]
     fn resume_integration(this: &Stub, id: &str, skip: bool) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = endSession)]
-    fn end_session(this: &Stub, id: &str, until: f64) -> std::result::Result<Promise, JsValue>;
+    fn end_session(
+        this: &Stub,
+        id: &str,
+        until: f64,
+        is_admin: bool,
+    ) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = sessionEnded)]
     fn session_ended(this: &Stub, id: &str) -> std::result::Result<Promise, JsValue>;
 }

@@ -3,6 +3,7 @@
 use super::{Stub, read, stub, text, to_u32, written};
 use fieldhook_core::integration::{Reason, Stored};
 use fieldhook_core::problem::{Result, from_wire};
+use fieldhook_core::proof::access::Scope;
 use fieldhook_core::proof::session::Session;
 use serde_json::value::RawValue;
 use worker::{Env, console_error};
@@ -87,7 +88,8 @@ impl Registry {
     /// # Errors
     /// `limit-reached`.
     pub async fn end_session(&self, session: &Session) -> Result<()> {
-        let call = self.0.end_session(&session.id(), session.expires.millis() as f64);
+        let is_admin = session.scope == Scope::Admin;
+        let call = self.0.end_session(&session.id(), session.expires.millis() as f64, is_admin);
         from_wire(&text("registry.endSession", call).await?).map(drop)
     }
 
