@@ -64,7 +64,8 @@ function Device({ id }) {
   );
   const adding = useRef();
   adding.current = log.add;
-  const refresh = () => (reload(), log.reload());
+  // What could not be read when the page was opened is read now; without it nothing is live.
+  const refresh = () => (reload(), log.reload(), start.data || start.reload());
   useKeys({ r: refresh });
 
   const title = html`<span class="mono"><${Text} of=${id} most=${80} /></span>`;
@@ -75,7 +76,7 @@ function Device({ id }) {
   }
   const actions = html`<${Button} kind="danger small" reason=${adminOnly()} onClick=${() => setAsksDelete(true)}>Delete<//>`;
   return html`<${Page} title=${title} class="device-page" actions=${actions}>
-    <${Problem} error=${device.error} retry=${device.reload} />
+    <${Problem} error=${device.error ?? start.error} retry=${refresh} />
     <${Facts} device=${device.data} reply=${twin.data?.reply} />
     <${Chart} path=${path} events=${log.events} beat=${beat} since=${device.data.first_heard} />
     ${

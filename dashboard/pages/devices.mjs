@@ -7,7 +7,7 @@ import { html, useEffect, useRef, useState } from "../lib/preact.mjs";
 import { href, navigate, route, setQuery } from "../lib/route.mjs";
 import { useStream } from "../lib/stream.mjs";
 import { count, duration, plural } from "../lib/time.mjs";
-import { Button, Empty, Line, Loaded, Page, Sparkline, Status, Table, Time } from "../ui/index.mjs";
+import { Button, Empty, Line, Loaded, Page, Problem, Sparkline, Status, Table, Time } from "../ui/index.mjs";
 import { Activity, ONLINE_MS, Rows, wanted } from "./devices/rows.mjs";
 
 const LIMIT = 50;
@@ -66,11 +66,13 @@ export default function Devices() {
   };
   const open = (row) => row && navigate("devices", [row.id]);
   const move = (by) => setSelected(moved(selected, by, rows.items.length));
+  // What could not be read when the page was opened is read now; without it nothing is live.
+  const refresh = () => (list.reload(), recent.data || recent.reload());
   useKeys({
     j: () => move(1),
     k: () => move(-1),
     Enter: () => open(rows.items[selected]),
-    r: list.reload,
+    r: refresh,
     "/": () => input.current?.focus(),
   });
 
@@ -107,7 +109,8 @@ export default function Devices() {
         <${Button} kind="small" onClick=${show}>Show<//>
       </p>`
     }
-    <${Loaded} load=${list.data || !rows.items.length ? list : { ...list, data: rows.items }}
+    ${!list.error && html`<${Problem} error=${recent.error} retry=${refresh} />`}
+    <${Loaded} load=${{ ...list, data: list.data ?? (rows.items.length ? rows.items : undefined), reload: refresh }}
       >${() =>
         rows.items.length
           ? html`<${Table}

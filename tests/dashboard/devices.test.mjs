@@ -121,6 +121,25 @@ describe("the list of devices", () => {
     }
   });
 
+  test("that could not be read, or a device that could not, lives once r was pressed", async () => {
+    await publish("late", { event: "before" });
+    await listed(["late"]);
+    const page = await browser.open(worker);
+    for (const hash of ["#/devices?q=late", "#/devices/late"]) {
+      await page.route("**/v1/**", (route) => route.abort());
+      await page.evaluate((hash) => (location.hash = hash), hash);
+      await page.getByText("unreachable").waitFor();
+      await page.unroute("**/v1/**");
+      await page.keyboard.press("r");
+      await live(page);
+      const event = `after-${hash.length}`;
+      await publish("late", { event });
+      await page.getByText(event, { exact: true }).first().waitFor();
+      assert.equal(await page.getByText("unreachable").count(), 0);
+    }
+    await page.context().close();
+  });
+
   test("says what to do where there is none", async () => {
     const page = await browser.open(worker, "#/devices?q=nobody");
     await page.getByText("No device matches").waitFor();
