@@ -203,6 +203,36 @@ describe("the log", () => {
   });
 });
 
+describe("a row of the log", () => {
+  test("that is read keeps its place, and what comes meanwhile is shown when asked for", async () => {
+    await client.accepted(numbers(1, 9).map((n) => anEvent({ coreid: "read", data: `n-${n}` })));
+    const page = await open("read");
+    await live(page);
+    const rows = page.locator(".log-row");
+    const newest = () => rows.first().innerText();
+    await rows.nth(2).click();
+    await page.locator(".log-body").waitFor();
+    const { y } = await rows.nth(2).boundingBox();
+    for (const n of [10, 11]) await publish("read", `n-${n}`);
+    const held = page.getByRole("button", { name: "2 new · Show" });
+    await held.waitFor();
+    assert.match(await newest(), /n-9\b/);
+    assert.equal((await rows.nth(2).boundingBox()).y, y);
+    await held.click();
+    await held.waitFor({ state: "detached" });
+    assert.match(await newest(), /n-11\b/);
+    // With nothing read any more, it goes on by itself.
+    await publish("read", "n-12");
+    await page.getByRole("button", { name: "1 new · Show" }).waitFor();
+    await page.keyboard.press("Escape");
+    await rows.first().getByText("n-12").waitFor();
+    assert.equal(await page.locator(".log-body").count(), 0);
+    await publish("read", "n-13");
+    await rows.first().getByText("n-13").waitFor();
+    await page.context().close();
+  });
+});
+
 describe("a device", () => {
   test("is deleted only once its id was typed", async () => {
     await publish("doomed", "1");

@@ -4,7 +4,7 @@ import { get, withQuery } from "../../lib/api.mjs";
 import { show } from "../../lib/json.mjs";
 import { moved, useKeys } from "../../lib/keys.mjs";
 import { useAction, useLoad } from "../../lib/load.mjs";
-import { html, useEffect, useMemo, useRef, useState } from "../../lib/preact.mjs";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../../lib/preact.mjs";
 import { setQuery } from "../../lib/route.mjs";
 import { count, utc } from "../../lib/time.mjs";
 import { Badge, Button, Card, Copy, Empty, JsonTree, Line, Loaded, Problem, Text } from "../../ui/index.mjs";
@@ -24,9 +24,9 @@ const time = new Intl.DateTimeFormat("en-GB", {
 });
 const FLAGS = ["transform_error", "report_error", "reply_too_large"];
 
-/** Holds the log, `events` newest first; `add` takes what the stream brings. */
+/** Holds the log, `events` newest first; `add` takes what the stream brings. While `hold(true)`, that waits for `release`. */
 export function useLog(path, filter) {
-  const held = useRef({ events: [], fresh: [] }).current;
+  const held = useRef({ events: [], fresh: [], waiting: [] }).current;
   const [, draw] = useState(0);
   const read = (query, signal) =>
     get(withQuery(`${path}/history`, { order: "desc", event: filter, ...query }), { signal });
@@ -38,7 +38,7 @@ export function useLog(path, filter) {
       signal.throwIfAborted();
       held.filter = filter;
       const { events, next } = await read({ limit: PAST }, signal);
-      Object.assign(held, { events: [], next });
+      Object.assign(held, { events: [], waiting: [], next });
       keep([...held.fresh, ...events]);
       return true;
     },
@@ -61,9 +61,23 @@ export function useLog(path, filter) {
   const add = (events) => {
     const passed = events.filter(({ event }) => event.startsWith(filter));
     held.fresh.unshift(...passed);
-    if (passed.length) keep(passed);
+    if (!passed.length) return;
+    if (!held.holds) return keep(passed);
+    // No more than are shown: where more of them come, these alone are the newest that there are.
+    held.waiting = [...held.waiting, ...passed].slice(-MOST);
+    draw((times) => times + 1);
   };
-  return { ...load, events: held.events, next: held.next, older, add };
+  const release = () => {
+    const { waiting } = held;
+    held.waiting = [];
+    if (waiting.length) keep(waiting);
+  };
+  const hold = (holds) => {
+    held.holds = holds;
+    if (!holds) release();
+  };
+  const { events, next, waiting } = held;
+  return { ...load, events, next, waiting: waiting.length, older, add, hold, release };
 }
 
 export function Log({ log, filter }) {
@@ -81,11 +95,16 @@ export function Log({ log, filter }) {
     const place = events.findIndex(({ seq }) => seq === selected);
     setSelected(events[moved(place, by, events.length)]?.seq);
   };
+  // A row that is looked at keeps its place: what comes meanwhile is counted, in a button that takes up no room.
+  const isRead = events.some(({ seq }) => seq === selected || open.has(seq));
+  useLayoutEffect(() => log.hold(isRead), [isRead]);
+  const leave = () => (setSelected(undefined), setOpen(new Set()));
   useKeys({
     j: () => move(1),
     k: () => move(-1),
     Enter: () => selected && toggle(selected),
     "/": () => input.current?.focus(),
+    ...(isRead && { Escape: leave }),
   });
   const field = html`<input
     ref=${input}
@@ -98,6 +117,7 @@ export function Log({ log, filter }) {
     onInput=${({ target }) => setQuery({ event: target.value || undefined })}
   />`;
   return html`<${Card} title="Log" aside=${field} class="log">
+    <div class="log-new">${log.waiting > 0 && html`<${Button} kind="small" onClick=${log.release}>${count(log.waiting)} new · Show<//>`}</div>
     <${Loaded} load=${log}
       >${() =>
         events.length
