@@ -9,6 +9,8 @@ const SILENT_MS = 20_000;
 const RETRY_MS = { first: 500, most: 15_000 };
 /** What was missed comes at once after coming back: so long after the last of it, that is over. */
 const CAUGHT_UP_MS = 1_500;
+/** Without HTTP/2 a browser has six connections to a host, for all tabs: one that nobody sees gives its own back. */
+const HIDDEN_MS = 5_000;
 
 /**
  * What the light shows: `{ state, missed?, error? }`; null where the page has no stream.
@@ -32,13 +34,20 @@ export function openStream({ path = "/v1/events", after, onEvents, onState = () 
   let cursor = after;
   let wait = RETRY_MS.first;
   let wasLive = false;
+  // Given up because nobody looks: what came meanwhile is fetched without a word about it.
+  let rested = false;
+  const sight = watchSight(whole.signal);
+  let said;
   const tell = (state) => {
+    said = state.state;
     if (!whole.signal.aborted) onState(state);
   };
 
   async function run() {
     tell({ state: "connecting" });
     while (!whole.signal.aborted) {
+      await sight.back();
+      if (whole.signal.aborted) return;
       let error;
       try {
         await once();
@@ -51,6 +60,12 @@ export function openStream({ path = "/v1/events", after, onEvents, onState = () 
         }
       }
       if (whole.signal.aborted) return;
+      if (sight.isLost()) {
+        rested ||= said === "live" || said === "resumed";
+        if (rested) tell({ state: "connecting" });
+        continue;
+      }
+      rested = false;
       const pause = Math.max(wait * (0.75 + Math.random() / 2), 1_000 * (error?.retryAfter ?? 0));
       tell({ state: "reconnecting", error, at: Date.now() + pause });
       await sleep(pause, whole.signal);
@@ -63,8 +78,9 @@ export function openStream({ path = "/v1/events", after, onEvents, onState = () 
     const mine = new AbortController();
     const end = () => mine.abort();
     whole.signal.addEventListener("abort", end);
+    sight.onLost = end;
     let alive = setTimeout(end, SILENT_MS);
-    const resuming = wasLive ? { missed: 0 } : undefined;
+    const resuming = wasLive && !rested ? { missed: 0 } : undefined;
     try {
       // Where nothing was ever heard there is no cursor: what there is now is what came meanwhile.
       if (wasLive && !cursor) await fromTheBeginning(mine.signal, resuming);
@@ -74,6 +90,7 @@ export function openStream({ path = "/v1/events", after, onEvents, onState = () 
       });
       wait = RETRY_MS.first;
       wasLive = true;
+      rested = false;
       if (resuming) {
         // By the server's clock, where it says it, in whole seconds.
         const date = Date.parse(response.headers.get("date"));
@@ -103,7 +120,7 @@ export function openStream({ path = "/v1/events", after, onEvents, onState = () 
     const { events } = await get(withQuery(path, { order: "asc", limit: 1000 }), { signal: abort });
     if (!events.length) return;
     cursor = events.at(-1).cursor;
-    resuming.missed += events.length;
+    if (resuming) resuming.missed += events.length;
     onEvents(events.map((event) => ({ event, line: JSON.stringify(event) })));
   }
 
@@ -136,6 +153,35 @@ export function openStream({ path = "/v1/events", after, onEvents, onState = () 
 
   run();
   return { close: () => whole.abort() };
+}
+
+/**
+ * Whether the page is seen, or was a little while ago. `onLost` is called once it is not, and `back()` waits until it
+ * is again, or until `abort`.
+ */
+function watchSight(abort) {
+  let timer;
+  let isLost = false;
+  let wake = () => {};
+  const sight = {
+    onLost() {},
+    isLost: () => isLost,
+    back: () => (isLost ? new Promise((resolve) => (wake = resolve)) : undefined),
+  };
+  const look = () => {
+    clearTimeout(timer);
+    if (document.hidden && !abort.aborted) return (timer = setTimeout(lose, HIDDEN_MS));
+    isLost = false;
+    wake();
+  };
+  const lose = () => {
+    isLost = true;
+    sight.onLost();
+  };
+  document.addEventListener("visibilitychange", look, { signal: abort });
+  abort.addEventListener("abort", look);
+  look();
+  return sight;
 }
 
 function sleep(ms, abort) {

@@ -59,6 +59,30 @@ describe("the tail", () => {
     await page.context().close();
   });
 
+  test("a page that nobody sees gives its connection back, and has missed nothing once it is seen", async () => {
+    const page = await browser.open(worker, "#/events?q=unseen-");
+    await light(page, "live");
+    const see = (isSeen) =>
+      page.evaluate((isSeen) => {
+        Object.defineProperty(document, "hidden", { configurable: true, get: () => !isSeen });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, isSeen);
+    const given = page.waitForEvent("requestfailed", (request) => /\/v1\/events\b/.test(request.url()));
+    await see(false);
+    await given;
+    await light(page, "connecting");
+    for (const n of numbers(1, 3)) await publish(`unseen-${n}`);
+    await see(true);
+    await rows(page).nth(2).waitFor();
+    await light(page, "live");
+    await publish("unseen-4");
+    await page.getByRole("option", { name: "unseen-4" }).waitFor();
+    assert.deepEqual(await data(page), ["unseen-4", "unseen-3", "unseen-2", "unseen-1"]);
+    // It was no loss of the connection, and is not told as one.
+    assert.equal(await page.getByText("Resumed").count(), 0);
+    await page.context().close();
+  });
+
   test("a search takes words, and device:, event: and data: before them", async () => {
     await publish("needle", { coreid: "haystack-1", event: "found/it" });
     await publish("straw", { coreid: "haystack-2", event: "found/not" });
