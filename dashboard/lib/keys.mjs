@@ -18,15 +18,16 @@ const SAME = { ArrowDown: "j", ArrowUp: "k", " ": "space" };
 /** Newest last: what was put there last is asked first. */
 const handlers = [];
 
-const TYPING = "input, textarea, select, [contenteditable]";
-const PRESSED = "button, a, summary, [role=button], [role=tab]";
+const TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable]";
+const PRESSED = "button, a, summary, input[type=checkbox], [role=button], [role=tab]";
 
 addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   const { target } = event;
   const typing = target.matches?.(TYPING);
   if (typing && event.key === "Escape") return target.blur();
-  if (typing || (document.querySelector("dialog[open]") && event.key !== "Escape")) return;
+  // A dialog closes itself, and what lies under it hears nothing.
+  if (typing || document.querySelector("dialog[open]")) return;
   // A button that has the focus is pressed by these itself.
   if ((event.key === " " || event.key === "Enter") && target.matches?.(PRESSED)) return;
   const key = SAME[event.key] ?? event.key;

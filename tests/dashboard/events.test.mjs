@@ -140,6 +140,13 @@ describe("the tail", () => {
     await publish("newer", { coreid: "chosen" });
     await page.getByText("4 of").waitFor();
     assert.equal((await chosen.boundingBox()).y, y);
+    // Escape closes what is on top: the help first.
+    await page.keyboard.press("?");
+    const help = page.getByRole("dialog", { name: "Keys" });
+    await help.waitFor();
+    await page.keyboard.press("Escape");
+    await help.waitFor({ state: "detached" });
+    assert.ok(await detail.isVisible());
     await page.keyboard.press("Escape");
     await detail.waitFor({ state: "detached" });
     await page.context().close();

@@ -83,6 +83,9 @@ test("several are replayed once what refused them was mended; those still refuse
   await row(page, "rate-limited").nth(1).waitFor();
   assert.equal(await button(page, "Replay chosen").isDisabled(), true);
   await page.getByLabel("All 3 shown").check();
+  // A box that was ticked types nothing: the keys go on.
+  await page.keyboard.press("j");
+  await page.locator("tbody tr[aria-current]").waitFor();
   await button(page, "Replay chosen").click();
   await page.getByRole("alert").getByText("1 entry is still refused").waitFor();
   await page.getByText("2 entries taken in").waitFor();
