@@ -92,13 +92,22 @@ export class Tail {
     return this.push(held);
   }
 
+  /** Empties what is shown. What is held was not seen yet, and stays. */
   clear() {
     this.items = [];
     this.shown = [];
-    this.held = [];
-    this.heldCount = 0;
     this.#characters = 0;
     this.isCut = false;
+  }
+
+  /** As new, with these; still paused where it was. */
+  begin(entries) {
+    const { paused } = this;
+    this.clear();
+    this.held = [];
+    this.pause(false);
+    this.push(entries);
+    this.pause(paused);
   }
 
   /** The place of an entry among those that are shown, -1 where it is not. */

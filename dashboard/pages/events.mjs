@@ -52,11 +52,7 @@ export default function Events() {
   const start = useLoad(
     async (abort) => {
       const { entries, next } = await past({ limit: PAST }, abort);
-      const { paused } = tail;
-      tail.clear();
-      tail.pause(false);
-      tail.push(entries);
-      tail.pause(paused);
+      tail.begin(entries);
       setSelected(undefined);
       setNext(next);
       setNotices({});
