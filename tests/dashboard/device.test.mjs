@@ -156,6 +156,13 @@ describe("the chart", () => {
     await page.getByLabel("From").fill("2020-01-01T00:00");
     await page.getByLabel("To", { exact: true }).fill("2020-01-02T00:00");
     await page.getByText("No number there").waitFor();
+    // Turned around they are no range: it says so, and keeps what was typed until it is one.
+    await page.getByLabel("From").fill("2020-01-03T00:00");
+    await page.getByText("This is not after From.").waitFor();
+    assert.equal(await page.getByLabel("From").inputValue(), "2020-01-03T00:00");
+    await page.getByLabel("To", { exact: true }).fill("2020-01-04T00:00");
+    await page.getByText("This is not after From.").waitFor({ state: "detached" });
+    await page.waitForURL(/from=2020-01-03T00.*to=2020-01-04T00/);
     assert.deepEqual(page.faults, []);
     await page.context().close();
   });

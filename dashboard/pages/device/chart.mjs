@@ -64,7 +64,7 @@ export default function Chart({ path, fields, beat, since }) {
     <${Button} kind="small" aria-pressed=${isPicking ? "true" : "false"} onClick=${() => setPicking(true)}>Custom<//>`;
   return html`<${Card} title="Chart" aside=${aside} class="chart">
     <div class="chart-head">
-      ${isPicking && html`<${Between} from=${query.from ?? load.data?.from} to=${query.to ?? load.data?.to} set=${between} />`}
+      ${isPicking && html`<${Between} from=${query.from ?? load.data?.from} to=${query.to ?? load.data?.to} chosen=${`${query.from} ${query.to}`} set=${between} />`}
     </div>
     <${Loaded} load=${load}
       >${(series) =>
@@ -101,16 +101,29 @@ function Which({ field, fields }) {
   </select>`;
 }
 
-/** Two times, local as the browser shows them. */
-function Between({ from, to, set }) {
+/** Two times, local as the browser shows them. What was typed stays until another range is `chosen`. */
+function Between({ from, to, chosen, set }) {
+  const [typed, setTyped] = useState({});
+  useEffect(() => setTyped({}), [chosen]);
   const local = (at) => {
     const date = new Date(at ?? Date.now());
     return new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
   };
-  const change = (start, end) => start && end && new Date(start) < new Date(end) && set(start, end);
+  const wrong = (start = from ?? 0, end = to ?? Date.now()) =>
+    !start || !end
+      ? "A time is missing."
+      : new Date(start) < new Date(end)
+        ? undefined
+        : "This is not after From.";
+  const change = (part) => (event) => {
+    const next = { ...typed, [part]: event.target.value };
+    setTyped(next);
+    if (!wrong(next.from, next.to)) set(next.from ?? from ?? 0, next.to ?? to ?? Date.now());
+  };
+  const error = (typed.from ?? typed.to) !== undefined && wrong(typed.from, typed.to);
   return html`
-    <${Field} label="From" type="datetime-local" value=${local(from)} onChange=${({ target }) => change(target.value, to ?? Date.now())} />
-    <${Field} label="To" type="datetime-local" value=${local(to)} onChange=${({ target }) => change(from ?? 0, target.value)} />
+    <${Field} label="From" type="datetime-local" value=${typed.from ?? local(from)} onChange=${change("from")} />
+    <${Field} label="To" type="datetime-local" value=${typed.to ?? local(to)} error=${error} onChange=${change("to")} />
   `;
 }
 
