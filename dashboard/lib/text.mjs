@@ -26,6 +26,12 @@ export function segments(text, { lines = false } = {}) {
   return found;
 }
 
+/** The same as one text, where only text can be shown. */
+export const visible = (text) =>
+  segments(text)
+    .map((part) => part.mark ?? part)
+    .join("");
+
 /** At most so many characters, none cut in half. */
 export function cut(text, most) {
   if (text.length <= most) return text;

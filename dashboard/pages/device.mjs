@@ -70,12 +70,12 @@ function Device({ id }) {
 
   const title = html`<span class="mono"><${Text} of=${id} most=${80} /></span>`;
   if (!device.data) {
-    return html`<${Page} title=${title}
+    return html`<${Page} title=${title} name=${id}
       >${device.error ? html`<${Unknown} error=${device.error} retry=${refresh} />` : html`<${Loading} />`}<//
     >`;
   }
   const actions = html`<${Button} kind="danger small" reason=${adminOnly()} onClick=${() => setAsksDelete(true)}>Delete<//>`;
-  return html`<${Page} title=${title} class="device-page" actions=${actions}>
+  return html`<${Page} title=${title} name=${id} class="device-page" actions=${actions}>
     <${Problem} error=${device.error ?? start.error} retry=${refresh} />
     <${Facts} device=${device.data} reply=${twin.data?.reply} />
     <${Chart} path=${path} events=${log.events} beat=${beat} since=${device.data.first_heard} />

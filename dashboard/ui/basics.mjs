@@ -1,7 +1,7 @@
 // The small parts that every page is made of: text that is safe to show, times, states, buttons.
 
 import { absolute, ago, utc } from "../lib/time.mjs";
-import { cut, segments } from "../lib/text.mjs";
+import { cut, segments, visible } from "../lib/text.mjs";
 import { html, signal, useEffect, useRef, useState } from "../lib/preact.mjs";
 import { route } from "../lib/route.mjs";
 
@@ -115,13 +115,16 @@ export function Field({ label, hint, error, multiline, children, ...rest }) {
   </div>`;
 }
 
-/** A page: its heading (which takes the focus when the page opens), what can be done, and what it shows. */
-export function Page({ title, about, actions, children, class: name = "" }) {
+/**
+ * A page: its heading (which takes the focus when the page opens), what can be done, and what it shows. `name` is for
+ * the browser's tab, where the title is no text.
+ */
+export function Page({ title, name: told = title, about, actions, children, class: name = "" }) {
   const heading = useRef();
   const { page, parts } = route.value;
   useEffect(() => {
     heading.current?.focus({ preventScroll: true });
-    document.title = `${typeof title === "string" ? title : page} · fieldhook`;
+    document.title = `${typeof told === "string" ? visible(cut(told, 80)) : page} · fieldhook`;
   }, [page, parts.join("/")]);
   return html`<div class=${`page ${name}`}>
     <header class="page-head">

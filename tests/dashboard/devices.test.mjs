@@ -125,14 +125,18 @@ describe("the list of devices", () => {
     await publish("late", { event: "before" });
     await listed(["late"]);
     const page = await browser.open(worker);
-    for (const hash of ["#/devices?q=late", "#/devices/late"]) {
+    for (const [hash, title] of [
+      ["#/devices?q=late", "Devices"],
+      ["#/devices/late", "late"],
+    ]) {
       await page.route("**/v1/**", (route) => route.abort());
       await page.evaluate((hash) => (location.hash = hash), hash);
       await page.getByText("unreachable").waitFor();
       await page.unroute("**/v1/**");
       await page.keyboard.press("r");
       await live(page);
-      const event = `after-${hash.length}`;
+      assert.equal(await page.title(), `${title} · fieldhook`);
+      const event = `after-${title}`;
       await publish("late", { event });
       await page.getByText(event, { exact: true }).first().waitFor();
       assert.equal(await page.getByText("unreachable").count(), 0);
