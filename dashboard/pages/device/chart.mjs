@@ -5,10 +5,10 @@ import { get, withQuery } from "../../lib/api.mjs";
 import { useLoad } from "../../lib/load.mjs";
 import { html, useEffect, useMemo, useRef, useState } from "../../lib/preact.mjs";
 import { route, setQuery } from "../../lib/route.mjs";
-import { cut, segments } from "../../lib/text.mjs";
+import { cut, visible } from "../../lib/text.mjs";
 import { absolute } from "../../lib/time.mjs";
 import { Button, Card, Empty, Field, Loaded } from "../../ui/index.mjs";
-import { ITSELF, plain, pointsOf, summaryOf } from "./series.mjs";
+import { beginOf, ITSELF, plain, pointsOf, summaryOf } from "./series.mjs";
 
 const HOUR = 3_600_000;
 const RANGES = {
@@ -37,7 +37,7 @@ export default function Chart({ path, fields, beat, since }) {
   const load = useLoad(
     async (signal) => {
       const to = isCustom ? query.to : new Date().toISOString();
-      const from = isCustom ? query.from : new Date(Date.parse(to) - RANGES[range][1]).toISOString();
+      const from = isCustom ? query.from : beginOf(to, RANGES[range][1], since);
       const asked = { field: field === ITSELF ? undefined : field, from, to, buckets: BUCKETS };
       return plain(await get(withQuery(`${path}/series`, asked), { signal }));
     },
@@ -78,12 +78,7 @@ export default function Chart({ path, fields, beat, since }) {
 }
 
 /** A path as it can be shown where only text can. */
-const label = (field) =>
-  field === ITSELF
-    ? "data itself"
-    : segments(cut(field, 80))
-        .map((part) => part.mark ?? part)
-        .join("");
+const label = (field) => (field === ITSELF ? "data itself" : visible(cut(field, 80)));
 
 /** Those that are known, and any other path. */
 function Which({ field, fields }) {

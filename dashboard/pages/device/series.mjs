@@ -31,6 +31,13 @@ export function fieldsOf(events) {
   return [...seen].sort(([, a], [, b]) => b - a).map(([path]) => path);
 }
 
+/** Where a chart of the last `span` ms begins: with the device, where it is younger; a minute is the least. */
+export function beginOf(to, span, since) {
+  const [end, first] = [Date.parse(to), Date.parse(since)];
+  const young = Number.isNaN(first) ? 0 : Math.min(first - 1_000, end - 60_000);
+  return new Date(Math.max(end - span, young)).toISOString();
+}
+
 /** The answer of the API, its numbers as numbers: digits do not matter in a chart. */
 export const plain = (series) => ({
   ...series,
