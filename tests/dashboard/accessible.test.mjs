@@ -65,6 +65,10 @@ for (const [hash, name] of Object.entries(PAGES))
           .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join("\n")}`);
         assert.deepEqual(serious, [], `${colorScheme}, ${width} px wide`);
         await assertFits(page);
+        const cut = await page
+          .locator(".nav li span")
+          .evaluateAll((names) => names.filter((name) => name.scrollWidth > name.clientWidth).length);
+        assert.equal(cut, 0, "a page's name is cut in the navigation");
       }
     }
     await assertHarmless(page);
