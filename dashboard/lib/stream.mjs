@@ -67,7 +67,7 @@ export function openStream({ path = "/v1/events", after, onEvents, onState = () 
       }
       rested = false;
       const pause = Math.max(wait * (0.75 + Math.random() / 2), 1_000 * (error?.retryAfter ?? 0));
-      tell({ state: "reconnecting", error, at: Date.now() + pause });
+      tell({ state: "reconnecting", error });
       await sleep(pause, whole.signal);
       wait = Math.min(2 * wait, RETRY_MS.most);
     }
