@@ -3,6 +3,8 @@
 import { href } from "../../lib/route.mjs";
 import { count, plural } from "../../lib/time.mjs";
 
+/** So many of the quarantine's entries are read at most. */
+const MOST_KEPT = 100;
 const ORDER = ["bad", "warn", "off"];
 const WHY = {
   gone: "is paused: the service answered 410, gone",
@@ -12,11 +14,11 @@ const WHY = {
 
 /** @returns {{ kind: string, name?: string, text: string, to: string, way: string }[]} `name` is text from outside */
 export function attention({ stats, integrations = [], quarantine = [] }) {
-  const found = [...integrations.flatMap(ofIntegration), ...ofStats(stats, quarantine.length)];
+  const found = [...integrations.flatMap(ofIntegration), ...ofStats(stats, quarantine)];
   if (quarantine.length) {
     const many =
-      quarantine.length >= 100
-        ? "100 events or more are"
+      quarantine.length >= MOST_KEPT
+        ? `${MOST_KEPT} events or more are`
         : `${plural(quarantine.length, "event")} ${quarantine.length === 1 ? "is" : "are"}`;
     found.push({
       kind: "warn",
@@ -42,7 +44,7 @@ function ofIntegration({ id, name, event, paused, counts }) {
   return found;
 }
 
-function ofStats(stats, kept) {
+function ofStats(stats, quarantine) {
   if (!stats) return [];
   const { days, devices } = stats;
   const date = new Date().toISOString().slice(0, 10);
@@ -64,13 +66,14 @@ function ofStats(stats, kept) {
       way: "Check the way in",
     });
   }
-  // What is in quarantine is said by itself.
-  if (today?.refused > kept) {
+  // What is in quarantine is said by itself. A page full of today's may not be all of them.
+  const kept = quarantine.filter(({ received_at: at }) => at.startsWith(date)).length;
+  if (kept < MOST_KEPT && today?.refused > kept) {
     found.push({
       kind: "warn",
       text: `${plural(today.refused, "request")} ${today.refused === 1 ? "was" : "were"} refused today: a wrong token, or no event`,
-      to: href("quarantine"),
-      way: "See what was kept",
+      to: href("setup"),
+      way: "Check the token",
     });
   }
   if (today?.limited) {
