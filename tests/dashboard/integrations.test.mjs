@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { assertFits, assertHarmless, copied, HOSTILE, startBrowser } from "../support/browser.mjs";
+import { assertFits, assertHarmless, copied, HOSTILE, signIn, startBrowser } from "../support/browser.mjs";
 import { until } from "../support/client.mjs";
 import { publish, startDelivering, unique } from "../support/integrations.mjs";
 import { reply } from "../support/service.mjs";
@@ -95,6 +95,39 @@ describe("a definition", () => {
     await page.getByText("It was changed elsewhere").waitFor();
     await button(page, "Discard mine, show theirs").click();
     assert.equal(JSON.parse(await text.inputValue()).name, "Theirs");
+    await page.context().close();
+  });
+
+  test("that is typed outlives its page and its session, and not a sign-out", async () => {
+    const id = await create({ event: unique(), url: at.service.url });
+    const page = await open(`#/integrations/${id}?tab=definition`);
+    const text = page.getByLabel("Definition", { exact: true });
+    const shown = await text.inputValue();
+    const typed = shown.replace('"POST"', '"PUT"');
+    const isThere = async (wanted) => {
+      await text.waitFor();
+      assert.equal(await text.inputValue(), wanted);
+      assert.equal(await button(page, "Save").isEnabled(), wanted !== shown);
+    };
+    await text.fill(typed);
+    await page.getByRole("link", { name: "Replays", exact: true }).click();
+    await page.getByRole("link", { name: "Definition", exact: true }).click();
+    await isThere(typed);
+    const ended = await page.evaluate(() =>
+      fetch("/v1/session", { method: "DELETE", headers: { "x-fieldhook-request": "1" } }).then(
+        ({ ok }) => ok,
+      ),
+    );
+    assert.ok(ended);
+    await page.getByRole("heading", { level: 1 }).click();
+    await page.keyboard.press("r");
+    await page.getByText("Your session has ended.").waitFor();
+    await signIn(page);
+    await isThere(typed);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await signIn(page);
+    await isThere(shown);
+    assert.deepEqual(page.faults, []);
     await page.context().close();
   });
 

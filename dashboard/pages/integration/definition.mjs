@@ -1,6 +1,6 @@
 // Definitions: a new one, one that is changed, and the secret that signs.
 
-import { adminOnly, get, isAdmin, send } from "../../lib/api.mjs";
+import { adminOnly, get, isAdmin, send, session, signedOut } from "../../lib/api.mjs";
 import { show } from "../../lib/json.mjs";
 import { useAction } from "../../lib/load.mjs";
 import { html, useEffect, useState } from "../../lib/preact.mjs";
@@ -27,17 +27,35 @@ const EXAMPLES = {
 };
 const written = (value) => JSON.stringify(value, null, 2);
 
+/** What was typed and not yet saved, by id: another tab, another page or a session that ends does not lose it. */
+const drafts = new Map();
+// Whoever signs out leaves nothing behind: a definition has secrets in it.
+session.subscribe((now) => now === null && !signedOut.value && drafts.clear());
+
+/** `{ base, text }`: what was there when it was begun, and what is typed. */
+function useDraft(id, base) {
+  const [draft, setDraft] = useState(drafts.get(id) ?? { base, text: base });
+  const change = (next) => {
+    if (next.text === next.base) drafts.delete(id);
+    else drafts.set(id, next);
+    setDraft(next);
+  };
+  return [draft, change];
+}
+
 export function New() {
-  const [text, setText] = useState(written(EXAMPLES["Webhook example"]));
+  const [{ base, text }, change] = useDraft("new", written(EXAMPLES["Webhook example"]));
   const [made, setMade] = useState();
   const save = useAction(() => {
     const isSubscription = /"target_url"\s*:/.test(text) && !/"url"\s*:/.test(text);
     return send("POST", isSubscription ? "/v1/subscriptions" : "/v1/integrations", undefined, { body: text });
   });
   const open = ({ id }) => navigate("integrations", [id]);
+  const take = (now) => (change({ base: now, text: now }), save.clear());
   const create = async () => {
     const answer = await save.run();
     if (!answer) return;
+    drafts.delete("new");
     toast("The integration was made.");
     if (answer.secret) setMade(answer);
     else open(answer);
@@ -48,10 +66,10 @@ export function New() {
         title="Definition"
         aside=${Object.entries(EXAMPLES).map(
           ([name, example]) =>
-            html`<${Button} kind="small" onClick=${() => (setText(written(example)), save.clear())}>${name}<//>`,
+            html`<${Button} kind="small" onClick=${() => take(written(example))}>${name}<//>`,
         )}
       >
-        <${Editor} label="Definition" value=${text} problem=${save.error} onInput=${(value) => (setText(value), save.clear())} />
+        <${Editor} label="Definition" value=${text} problem=${save.error} onInput=${(value) => (change({ base, text: value }), save.clear())} />
         <div class="actions end">
           <${Button} kind="primary" reason=${adminOnly()} busy=${save.busy} onClick=${create}>Create<//>
         </div>
@@ -82,8 +100,7 @@ function textOf({ id, created_at, updated_at, paused, product, insecure, counts,
 
 export function Definition({ of: whole, load }) {
   const theirs = textOf(whole);
-  const [base, setBase] = useState(theirs);
-  const [text, setText] = useState(theirs);
+  const [{ base, text }, change] = useDraft(whole.id, theirs);
   const [rotates, setRotates] = useState(false);
   const save = useAction(async () => {
     await send("PUT", apiPath(whole.id), undefined, { body: text });
@@ -93,7 +110,7 @@ export function Definition({ of: whole, load }) {
     load.reload(); // Gives up what was asked before.
     take(textOf(now));
   });
-  const take = (now) => (setBase(now), setText(now), save.clear());
+  const take = (now) => (change({ base: now, text: now }), save.clear());
   // What somebody else changed is taken over, unless that would lose what was typed here.
   useEffect(() => {
     if (text === base) take(theirs);
@@ -106,7 +123,7 @@ export function Definition({ of: whole, load }) {
       <${Button} kind="small" reason=${adminOnly() ?? (whole.secret ? undefined : 'It has no secret: put "secret": "whsec_…" into the definition first.')} onClick=${() => setRotates(true)}>Rotate secret<//>`}
   >
     ${isOvertaken && html`<p class="notice warn">It was changed elsewhere since you began. Saving replaces that. <${Button} kind="small" onClick=${() => take(theirs)}>Discard mine, show theirs<//></p>`}
-    <${Editor} label="Definition" value=${text} readOnly=${!isAdmin() || save.busy} problem=${save.error} onInput=${(value) => (setText(value), save.clear())} />
+    <${Editor} label="Definition" value=${text} readOnly=${!isAdmin() || save.busy} problem=${save.error} onInput=${(value) => (change({ base, text: value }), save.clear())} />
     <div class="actions end">
       <span class="quiet">Changed <${Time} at=${whole.updated_at} />. What shows as <code>********</code> stays as it is.</span>
       ${isChanged && html`<${Button} onClick=${() => take(theirs)}>Undo<//>`}
