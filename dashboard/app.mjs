@@ -5,7 +5,7 @@ import { useKeys } from "./lib/keys.mjs";
 import { html, render, useEffect, useErrorBoundary, useState } from "./lib/preact.mjs";
 import { href, navigate, route } from "./lib/route.mjs";
 import { connection } from "./lib/stream.mjs";
-import { Help, Loading, Problem, Toasts } from "./ui/index.mjs";
+import { Help, Loading, Problem, toast, Toasts } from "./ui/index.mjs";
 import { Icon } from "./ui/icons.mjs";
 import { Light } from "./ui/light.mjs";
 import { SignIn } from "./ui/sign-in.mjs";
@@ -61,7 +61,7 @@ function Layout() {
         <${Light} state=${connection.value} />
         <p class="quiet">
           ${session.value.scope === "admin" ? "Admin" : "Read only"} ·${" "}
-          <button type="button" class="link" onClick=${signOut}>Sign out</button> ·${" "}
+          <button type="button" class="link" onClick=${leave}>Sign out</button> ·${" "}
           <button type="button" class="link" onClick=${() => setHelps(true)}>Keys</button>
         </p>
       </div>
@@ -73,6 +73,11 @@ function Layout() {
     ${helps && html`<${Help} onClose=${() => setHelps(false)} />`}
   </div>`;
 }
+
+const leave = () =>
+  signOut().catch(({ code, message }) =>
+    toast(`You are still signed in, try again: ${message} (${code})`, "bad"),
+  );
 
 function toMain(event) {
   event.preventDefault();

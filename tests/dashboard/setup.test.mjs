@@ -41,6 +41,10 @@ test("a token is asked for once, and kept nowhere that a script can read", async
   assert.doesNotMatch(kept, /test-read-token/);
   await page.reload();
   await heading(page, "Set-up");
+  await page.context().setOffline(true);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByText(/^You are still signed in.*\(unreachable\)$/).waitFor();
+  await page.context().setOffline(false);
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByLabel("Read or admin token").waitFor();
   await page.reload();
