@@ -117,7 +117,7 @@ function Shown({ page, one }) {
   }
   if (page && !entry) {
     const error = { code: "no-such-page", title: "There is no such page", detail: "the address names none" };
-    return html`<${Failed} error=${error} wayOut="Choose one of those on the side." />`;
+    return html`<${Failed} error=${error} wayOut="Choose one of the pages in the navigation." />`;
   }
   if (failed) return html`<${Failed} error=${failed} retry=${() => location.reload()} />`;
   return Found ? html`<${Found} />` : html`<${Loading} />`;

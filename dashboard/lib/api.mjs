@@ -7,7 +7,7 @@ import { signal } from "./preact.mjs";
 export const session = signal(undefined);
 /** Why the session ended, where it was not asked to. */
 export const signedOut = signal(null);
-/** When the API answered last, and whether it does. */
+/** Whether the API answered when it was asked last. */
 export const reachable = signal(true);
 
 /** Problem JSON as it was answered, or what stands for it where no answer came. */
@@ -22,8 +22,7 @@ export class ApiProblem extends Error {
 const OFFLINE = {
   code: "unreachable",
   title: "fieldhook does not answer",
-  detail:
-    "no answer came: the network, or the Worker itself, is down. What devices send meanwhile is not lost.",
+  detail: "no answer came: the network, or the Worker itself, is down. What was accepted is kept.",
 };
 
 /** So long is waited for the beginning of an answer, ms: a delivery that is tried on demand may take twenty seconds. */

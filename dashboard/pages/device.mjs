@@ -130,10 +130,18 @@ function Chart({ events, ...rest }) {
         (module) => setDrawn(() => module.default),
         () => setFailed(true),
       );
-  }, [wants]);
-  const [thrown] = useErrorBoundary((error) => console.error(error));
-  if (failed || thrown)
-    return html`<p class="notice warn">The chart could not be ${thrown ? "drawn" : "loaded"}. The rest of the page does without it.</p>`;
+  }, [wants, failed]);
+  const [thrown, again] = useErrorBoundary((error) => console.error(error));
+  if (failed || thrown) {
+    const error = thrown
+      ? { code: "page-failed", title: "The chart could not be drawn", detail: thrown.message }
+      : { code: "unreachable", title: "The chart could not be loaded", detail: "its code did not come" };
+    return html`<${Problem}
+      error=${error}
+      retry=${thrown ? again : () => setFailed(false)}
+      wayOut="The rest of the page does without it. Should it stay, load the whole page again."
+    />`;
+  }
   if (!wants) return null;
   return Drawn
     ? html`<${Drawn} ...${rest} fields=${fields} />`

@@ -157,7 +157,7 @@ export default function Events() {
         >Hook notices<//
       >
     </search>
-    <${Notices} of=${notices} close=${() => setNotices({})} />
+    <${Notices} of=${notices} close=${() => setNotices({})} again=${() => setOpened(opened + 1)} />
     ${start.error && html`<${Problem} error=${start.error} retry=${start.reload} />`}
     ${!isReady && !start.error && html`<${Loading} />`}
     ${
@@ -187,8 +187,8 @@ export default function Events() {
 }
 
 /** What went on with the connection, told beside the rows until it is closed. */
-function Notices({ of: { resumed, gap, error }, close }) {
-  if (error) return html`<${Problem} error=${error} />`;
+function Notices({ of: { resumed, gap, error }, close, again }) {
+  if (error) return html`<${Problem} error=${error} retry=${again} />`;
   if (!resumed && !gap) return null;
   return html`<div class=${`notice ${gap ? "warn" : ""}`} role="status">
     ${gap && html`<span>Some events are gone: retention removed them before they could be read.</span>`}

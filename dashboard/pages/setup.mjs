@@ -1,6 +1,6 @@
 // Set-up: from nothing to the first event. What to paste, where, and a light that says whether it works.
 
-import { get } from "../lib/api.mjs";
+import { answer, get } from "../lib/api.mjs";
 import { useKeys } from "../lib/keys.mjs";
 import { useLoad } from "../lib/load.mjs";
 import { html, useState } from "../lib/preact.mjs";
@@ -85,11 +85,7 @@ function Heard({ event }) {
 /** What to paste into Particle, with this address in it. */
 function Template() {
   const [prefix, setPrefix] = useState("");
-  const template = useLoad(async (signal) => {
-    const response = await fetch("particle/integration.json", { signal });
-    if (!response.ok) throw Object.assign(new Error("the file did not come"), { code: "no-template" });
-    return response.json();
-  });
+  const template = useLoad(async (signal) => (await answer("particle/integration.json", { signal })).json());
   return html`<${Card} title="1. The definition" class="template">
     <${Loaded} load=${template}
       >${(definition) => {

@@ -19,6 +19,17 @@ const WAYS_OUT = {
   "rate-limited": "Wait a little, then try again.",
   "too-many-streams": "Close other tabs of this page, or wait some minutes.",
   "not-configured": "Set what it names with `wrangler secret put`, or in .dev.vars.",
+  "session-ended": "Sign in again.",
+  "body-too-large": "Send less of it. MAX_BODY bounds a request, and one event has a bound of its own.",
+  "limit-reached": "Delete what is needed no more, then try again.",
+  "queue-full": "Cancel commands that are needed no more, or wait until the device has acknowledged some.",
+  "command-too-large": "Give it shorter arguments: REPLY_BUDGET bounds what a reply has room for.",
+  "twin-too-large":
+    "Take out what is needed no more. Deleted keys count until the device has deleted them too.",
+  "twin-too-deep": "Put the inner values nearer to the top.",
+  "bad-cursor": "Open the page anew: it then begins with what is newest.",
+  "unknown-integration": "It was deleted, or the link is wrong. Go back to the integrations.",
+  "nothing-to-replay": "Look the id up in the attempts, or choose another device or span of time.",
   unavailable: "This passes by itself as a rule. Try again.",
   internal: "Try again. If it stays, the Worker's log says more.",
 };

@@ -167,6 +167,20 @@ describe("the chart", () => {
     await page.context().close();
   });
 
+  test("comes at a second try where its code did not come at the first", async () => {
+    await publish("late-code", { celsius: 4 });
+    const page = await browser.open(worker, "#/quarantine");
+    await page.route(/chart\.mjs$/, (route) => route.abort(), { times: 1 });
+    await page.evaluate(() => (location.hash = "#/devices/late-code"));
+    const alert = page.getByRole("alert").filter({ hasText: "The chart could not be loaded" });
+    await alert.getByText("unreachable", { exact: true }).waitFor();
+    await page.getByRole("heading", { name: "Log" }).waitFor();
+    await alert.getByRole("button", { name: "Try again" }).click();
+    await page.locator(".plot canvas").waitFor();
+    await alert.waitFor({ state: "detached" });
+    await page.context().close();
+  });
+
   test("and its code are left out where there is no number", async () => {
     await publish("wordy", { name: "x" });
     const page = await browser.open(worker);

@@ -42,6 +42,22 @@ describe("the tail", () => {
     await page.context().close();
   });
 
+  test("says that its cursor was refused, and begins anew when asked to", async () => {
+    await publish("refused-1");
+    const page = await browser.open(worker, "#/quarantine");
+    const broken = (route) => route.continue({ url: `${worker.url}/v1/events?after=broken` });
+    await page.route(/\/v1\/events\?after=/, broken, { times: 1 });
+    await page.getByRole("link", { name: "Events" }).click();
+    await page.getByRole("alert").getByText("bad-cursor", { exact: true }).waitFor();
+    await light(page, "ended");
+    await page.getByRole("alert").getByRole("button", { name: "Try again" }).click();
+    await light(page, "live");
+    await page.getByRole("alert").waitFor({ state: "detached" });
+    await publish("refused-2");
+    await page.getByRole("option", { name: "refused-2" }).waitFor();
+    await page.context().close();
+  });
+
   test("while paused, what comes is counted and not lost", async () => {
     const page = await browser.open(worker, "#/events?q=paused-");
     await light(page, "live");

@@ -84,6 +84,23 @@ test("once something was heard the overview opens, and set-up is green from the 
   await page.context().close();
 });
 
+test("where nothing answers it says so, and goes on when asked to", async () => {
+  const page = await browser.open(worker, "#/setup");
+  const definition = page.getByLabel("The definition", { exact: true });
+  await definition.waitFor();
+  await page.getByRole("link", { name: "Overview" }).click();
+  await heading(page, "Overview");
+  await page.context().setOffline(true);
+  await page.getByRole("link", { name: "Set-up" }).click();
+  const alert = page.locator(".template").getByRole("alert");
+  await alert.getByText("unreachable", { exact: true }).waitFor();
+  await alert.getByText("fieldhook does not answer").waitFor();
+  await page.context().setOffline(false);
+  await alert.getByRole("button", { name: "Try again" }).click();
+  await definition.waitFor();
+  await page.context().close();
+});
+
 test("keys are listed, and do nothing while one types", async () => {
   const page = await browser.open(worker, "#/setup", { token: ADMIN });
   await page.getByLabel("Events whose name starts with").pressSequentially("j?k");
