@@ -1,6 +1,6 @@
 // What the pages are made of, from one place: components, hooks, signals and the template tag.
 
-import { Fragment, h, render } from "preact";
+import { h, render } from "preact";
 import {
   useCallback,
   useEffect,
@@ -10,12 +10,11 @@ import {
   useRef,
   useState,
 } from "preact/hooks";
-import { batch, computed, effect, signal, useComputed, useSignal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import htm from "htm";
 
 /** `html\`<p>${text}</p>\``: what is put in becomes text nodes and properties, never markup. */
 export const html = htm.bind(h);
 
-export { Fragment, h, render };
+export { h, render, signal };
 export { useCallback, useEffect, useErrorBoundary, useLayoutEffect, useMemo, useRef, useState };
-export { batch, computed, effect, signal, useComputed, useSignal };

@@ -29,7 +29,7 @@ export const connection = signal(null);
  * @param {(state: { state: string, missed?: number, error?: ApiProblem }) => void} [options.onState]
  * @param {(gap: { oldest: string }) => void} [options.onGap] retention has removed what lies before
  */
-export function openStream({ path = "/v1/events", after, onEvents, onState = () => {}, onGap = () => {} }) {
+function openStream({ path = "/v1/events", after, onEvents, onState = () => {}, onGap = () => {} }) {
   const whole = new AbortController();
   let cursor = after;
   let wait = RETRY_MS.first;

@@ -1,6 +1,7 @@
 // The events that a live tail holds: the newest 10,000, whatever comes. No DOM in here.
 
 import { show } from "./json.mjs";
+import { FLAGS } from "./text.mjs";
 
 /** So many events, and so many characters of them, are held; what is older is in the log. */
 export const MOST = 10_000;
@@ -9,12 +10,12 @@ const MOST_CHARACTERS = 24_000_000;
 /** What a row and a search need of an event; the rest is read from `line` again when it is looked at. */
 export function entry({ event, line }) {
   const { event: name, coreid, seq, received_at, published_at, cursor, data } = event;
-  const flags = ["transform_error", "report_error", "reply_too_large"].filter((flag) => event[flag]);
+  const flags = FLAGS.filter((flag) => event[flag]);
   return { name, coreid, seq, at: received_at ?? published_at, cursor, data: show(data), line, flags };
 }
 
 /** Parses a search into a test of an entry: words, and `device:`, `event:`, `data:` before a word or "several". */
-export function matcher(search) {
+function matcher(search) {
   const terms = [...search.matchAll(/(?:(device|event|data):)?(?:"([^"]*)"?|(\S+))/gi)]
     .map(([, field, quoted, word]) => [field?.toLowerCase(), (quoted ?? word).toLowerCase()])
     .filter(([, word]) => word);

@@ -1,12 +1,15 @@
 // Text from devices and callers, which may be anything: what cannot be seen is made visible, what is long is cut.
 
+/** What may have gone wrong with an event that was kept all the same, by the names it is told under. */
+export const FLAGS = ["transform_error", "report_error", "reply_too_large"];
+
 /** Control and format characters, bidirectional overrides, and halves of a character. */
 const UNSEEN =
   /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]|\p{Cs}/gu;
 const NAMES = { "\t": "⇥", "\n": "⏎", "\r": "␍" };
 
 /** `U+202E`. */
-export const codePoint = (char) => `U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+const codePoint = (char) => `U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 
 /**
  * Cuts text into what can be shown as it is, and marks for what cannot: `["abc", { mark: "U+202E" }]`.
@@ -39,7 +42,7 @@ export function cut(text, most) {
   return text.slice(0, isHalf ? most - 1 : most);
 }
 
-/** `51000001…000b` of a long id: its end tells one device from the next. */
+/** `510000…00000b` of a long id: its end tells one device from the next. */
 export const shortId = (id, isShort = true) =>
   isShort && id?.length > 16 ? `${cut(id, 6)}…${id.slice(-6)}` : id;
 

@@ -32,7 +32,7 @@ export const clockTime = (at) => (isTime(at) ? clock.format(new Date(at)) : "");
 export const utc = (at) => (isTime(at) ? new Date(at).toISOString() : "");
 export const isTime = (at) => at !== null && at !== undefined && !Number.isNaN(Number(new Date(at)));
 
-/** `12 345` with the separators of English. */
+/** `12,345`. */
 export const count = (value) => numbers.format(value ?? 0);
 /** `1 event`, `2 events`. */
 export const plural = (value, one, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;

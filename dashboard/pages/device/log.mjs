@@ -6,6 +6,7 @@ import { moved, useKeys } from "../../lib/keys.mjs";
 import { useAction, useLoad } from "../../lib/load.mjs";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../../lib/preact.mjs";
 import { setQuery } from "../../lib/route.mjs";
+import { FLAGS } from "../../lib/text.mjs";
 import { count, utc } from "../../lib/time.mjs";
 import { Badge, Button, Card, Copy, Empty, JsonTree, Line, Loaded, Problem, Text } from "../../ui/index.mjs";
 import { curl } from "../events/detail.mjs";
@@ -22,7 +23,6 @@ const time = new Intl.DateTimeFormat("en-GB", {
   minute: "2-digit",
   second: "2-digit",
 });
-const FLAGS = ["transform_error", "report_error", "reply_too_large"];
 
 /** Holds the log, `events` newest first; `add` takes what the stream brings. While `hold(true)`, that waits for `release`. */
 export function useLog(path, filter) {

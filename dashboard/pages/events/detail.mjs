@@ -3,7 +3,7 @@
 import { isRaw, parse, show } from "../../lib/json.mjs";
 import { html, useMemo } from "../../lib/preact.mjs";
 import { href } from "../../lib/route.mjs";
-import { masked, shellQuote, visibleJson } from "../../lib/text.mjs";
+import { FLAGS, masked, shellQuote, visibleJson } from "../../lib/text.mjs";
 import { absolute, utc } from "../../lib/time.mjs";
 import { Badge, Button, Copy, JsonTree, Line, Text } from "../../ui/index.mjs";
 
@@ -39,12 +39,11 @@ export function Detail({ of: item, onClose }) {
       <${Copy} label="Copy event" text=${() => show(withoutCursor(event), { indent: 2 })} />
       ${item.cursor && html`<${Copy} label="Copy as curl" text=${() => curl(event)} />`}
     </div>
-    ${["transform_error", "report_error"].map(
+    ${FLAGS.map(
       (flag) =>
         event[flag] &&
-        html`<p><${Badge} kind="warn">${flag.replace("_", " ")}<//> <${Text} of=${event[flag]} /></p>`,
+        html`<p><${Badge} kind="warn">${flag.replaceAll("_", " ")}<//> <${Text} of=${event[flag] === true ? "The reply was over its budget, and not sent." : event[flag]} /></p>`,
     )}
-    ${event.reply_too_large && html`<p><${Badge} kind="warn">reply too large<//> The reply was over its budget, and not sent.</p>`}
     <h3>Data</h3>
     <${Value} of=${data} />
     ${

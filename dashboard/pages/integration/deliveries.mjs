@@ -53,7 +53,7 @@ export function Attempts({ id, whole, onReplay }) {
   });
   const filter = (name, label) =>
     html`<input type="search" placeholder=${label} aria-label=${label} value=${route.value.query[name] ?? ""} onChange=${({ target }) => setQuery({ [name]: target.value.trim() || undefined })} />`;
-  const replayParked = html`<${Button} kind="small" reason=${adminOnly()} onClick=${() => onReplay({ status: "parked" })}>Replay what is parked<//>`;
+  const replayParked = html`<${Button} kind="small" reason=${adminOnly()} onClick=${() => onReplay({})}>Replay what is parked<//>`;
   return html`<${Card} title="Attempts" class="attempts" aside=${whole.counts.parked > 0 && replayParked}>
     <search ref=${search}>
       <select aria-label="Status" value=${status ?? ""} onChange=${({ target }) => setQuery({ status: target.value || undefined })}>
@@ -158,7 +158,7 @@ function valueOf(text) {
   }
 }
 
-export const Exchange = ({ request, response, error }) =>
+const Exchange = ({ request, response, error }) =>
   html`<div class="columns">
     <${Message} title="Request" of=${request} first=${request && `${request.method} ${request.url}`} none="It could not be made." />
     <${Message} title="Response" of=${response} none=${error ?? "No answer came."} />

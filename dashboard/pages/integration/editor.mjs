@@ -64,7 +64,7 @@ const SPELLINGS = {
 const TOKENS = /"(?:[^"\\]|\\.)*"(?:\s*:)?|[{}[\]]/gs;
 
 /** The line, from 1, that a problem's `field` or `detail` speaks of; undefined where it is in none. */
-export function lineOf(text, { field, detail = "" }) {
+function lineOf(text, { field, detail = "" }) {
   const at = /line (\d+) column/.exec(detail);
   if (at) return Math.min(Number(at[1]), text.split("\n").length);
   if (!field) return undefined;

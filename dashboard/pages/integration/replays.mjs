@@ -72,7 +72,7 @@ const KINDS = {
 /** For an `<input type=datetime-local>`. */
 const localTime = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 
-/** `which`: what to begin with, `{ status }` or `{ id }`. */
+/** `which`: `{ id }` to begin with that one, `{}` with what is parked. */
 export function ReplayDialog({ id, which, parked, onClose }) {
   const [kind, setKind] = useState(which.id ? "id" : "parked");
   const [given, setGiven] = useState({
