@@ -162,8 +162,8 @@ describe("build/site", () => {
   });
 
   test("an import is pointed at where a package is served, and no other text is", () => {
-    const given = `import{a}from"preact";import "htm/preact";const u=import("uplot");import b from "./b.mjs";x("preact")`;
-    const made = `import{a}from"../vendor/preact/preact.mjs";import "../vendor/htm/preact.mjs";const u=import("../vendor/uplot/uplot.mjs");import b from "./b.mjs";x("preact")`;
+    const given = `import{a}from"preact";import "preact/hooks";const u=import("uplot");import b from "./b.mjs";x("preact")`;
+    const made = `import{a}from"../vendor/preact/preact.mjs";import "../vendor/preact/hooks.mjs";const u=import("../vendor/uplot/uplot.mjs");import b from "./b.mjs";x("preact")`;
     assert.equal(withPaths(given, "pages/x.mjs"), made);
   });
 });

@@ -28,7 +28,6 @@ const MODULES = [
   ["preact", "preact/dist/preact.mjs", "vendor/preact/preact.mjs"],
   ["preact/hooks", "preact/hooks/dist/hooks.mjs", "vendor/preact/hooks.mjs"],
   ["htm", "htm/dist/htm.mjs", "vendor/htm/htm.mjs"],
-  ["htm/preact", "htm/preact/index.mjs", "vendor/htm/preact.mjs"],
   ["@preact/signals", "@preact/signals/dist/signals.mjs", "vendor/signals/signals.mjs"],
   [
     "@preact/signals-core",
