@@ -53,6 +53,23 @@ test("a token is asked for once, and kept nowhere that a script can read", async
   await page.context().close();
 });
 
+test("a page with nothing to show yet says what to do next", async () => {
+  const page = await browser.open(worker, "#/setup");
+  for (const [name, title, role, next] of [
+    ["Devices", "No devices yet", "link", "Set-up"],
+    ["Events", "Waiting for events", "link", "Set-up"],
+    ["Integrations", "No integrations yet", "button", "New integration"],
+    ["Overview", "No delivery has failed", "link", "Integrations"],
+  ]) {
+    await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name }).click();
+    await heading(page, name);
+    const empty = page.locator(".empty").filter({ hasText: title });
+    await empty.getByRole(role, { name: next }).waitFor();
+  }
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
 test("with nothing heard yet set-up opens; its definition has this address, and its curl turns the light green", async () => {
   const page = await browser.open(worker);
   await heading(page, "Set-up");
