@@ -255,6 +255,18 @@ describe("a row of the log", () => {
 });
 
 describe("a device", () => {
+  test("with nothing in its twin, its commands or its filtered log says what each is for", async () => {
+    await publish("bare", { name: "x" });
+    const page = await browser.open(worker, "#/devices/bare?event=other");
+    await page.getByText("Nothing desired, nothing reported").waitFor();
+    await page.getByText("Begin with Edit desired.").waitFor();
+    await page.getByText("No commands yet").waitFor();
+    await page.getByText("Empty the field to see all of them.").waitFor();
+    await page.getByLabel("Events whose name starts with").fill("");
+    await page.getByRole("button", { name: /"name":"x"/ }).waitFor();
+    await page.context().close();
+  });
+
   test("is deleted only once its id was typed", async () => {
     await publish("doomed", "1");
     const page = await open("doomed");

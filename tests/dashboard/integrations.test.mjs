@@ -242,7 +242,13 @@ describe("deliveries", () => {
   test("are tried with a test, whose answer is shown", async () => {
     const door = at.service.door("/tried").answer(404, "nobody here");
     const id = await create({ event: unique(), url: door.url });
-    const page = await open(`#/integrations/${id}`);
+    const page = await open(`#/integrations/${id}?tab=replays`);
+    await page.getByText("Nothing was replayed in the last seven days").waitFor();
+    await page.getByRole("link", { name: "Deliveries", exact: true }).click();
+    await page.getByText("Nothing was delivered yet").waitFor();
+    await page.getByLabel("Status").selectOption("parked");
+    await page.getByText("No attempt is like this").waitFor();
+    await page.getByLabel("Status").selectOption("");
     await button(page, "Test").click();
     await page.getByLabel("Data").fill('{"celsius": 21.50}');
     await button(page, "Send").click();
