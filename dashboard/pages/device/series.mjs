@@ -9,6 +9,10 @@ export const ITSELF = "$";
 const NEWEST = 200;
 const DEEP = 6;
 const WIDE = 20;
+/** So many paths are offered, none longer than that; what else an event holds is not gone through. */
+const PATHS = 200;
+const LONG = 200;
+const NODES = 2_000;
 
 /** A text that is a number counts as one, as for the API. */
 const isNumber = (value) =>
@@ -19,16 +23,35 @@ const isNumber = (value) =>
 /** Paths of the numbers in these events, the most frequent first. */
 export function fieldsOf(events) {
   const seen = new Map();
+  for (const event of events.slice(0, NEWEST)) {
+    for (const path of pathsOf(event)) {
+      if (seen.has(path) || seen.size < PATHS) seen.set(path, (seen.get(path) ?? 0) + 1);
+    }
+  }
+  return [...seen].sort(([, a], [, b]) => b - a).map(([path]) => path);
+}
+
+/** Paths by event: a busy log is asked for them with every event. */
+const known = new WeakMap();
+
+function pathsOf(event) {
+  const found = known.get(event) ?? [];
+  if (known.has(event)) return found;
+  let nodes = 0;
   const walk = (value, path, depth) => {
-    if (isNumber(value)) seen.set(path, (seen.get(path) ?? 0) + 1);
+    nodes += 1;
+    if (isNumber(value)) found.push(path);
     else if (value && typeof value === "object" && depth < DEEP) {
-      for (const [key, inner] of Object.entries(value).slice(0, WIDE)) {
-        if (key !== "_v" && key !== "_ack") walk(inner, path === ITSELF ? key : `${path}.${key}`, depth + 1);
+      for (const key of Object.keys(value).slice(0, WIDE)) {
+        if (nodes >= NODES || found.length >= PATHS) return;
+        const to = path === ITSELF ? key : `${path}.${key}`;
+        if (key !== "_v" && key !== "_ack" && to.length <= LONG) walk(value[key], to, depth + 1);
       }
     }
   };
-  for (const { data } of events.slice(0, NEWEST)) walk(data, ITSELF, 0);
-  return [...seen].sort(([, a], [, b]) => b - a).map(([path]) => path);
+  walk(event.data, ITSELF, 0);
+  known.set(event, found);
+  return found;
 }
 
 /** Where a chart of the last `span` ms begins: with the device, where it is younger; a minute is the least. */
