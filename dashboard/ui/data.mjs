@@ -1,6 +1,6 @@
 // How data is shown: tables, JSON, and small charts.
 
-import { html, useEffect, useRef, useState } from "../lib/preact.mjs";
+import { html, useEffect, useMemo, useRef, useState } from "../lib/preact.mjs";
 import { isRaw, show } from "../lib/json.mjs";
 import { Text } from "./basics.mjs";
 
@@ -47,9 +47,29 @@ export function Table({ label, columns, rows, id, selected = -1, onOpen }) {
 }
 
 const CHILDREN = 100;
+/** Branches open by themselves, level by level, while all that is shown is no more. */
+const OPEN_NODES = 500;
 
-/** A JSON value as a tree that opens by and by, with the digits it came with. */
-export function JsonTree({ value, name, depth = 0, open = 2 }) {
+/** How many levels of `value` are open at first: at most so many, and never the branches of a level in part. */
+function levels(value, most) {
+  let level = [value];
+  for (let depth = 0, shown = 0; depth < most; depth += 1) {
+    const next = [];
+    for (const one of level) {
+      if (one !== null && typeof one === "object" && !isRaw(one)) {
+        for (const inner of Object.values(one).slice(0, CHILDREN)) next.push(inner);
+      }
+      if (shown + next.length > OPEN_NODES) return depth;
+    }
+    shown += next.length;
+    level = next;
+  }
+  return most;
+}
+
+/** A JSON value as a tree that opens by and by, with the digits it came with. `open`: so many levels, if they are small. */
+export function JsonTree({ value, name, depth = 0, open: atMost = 2 }) {
+  const open = useMemo(() => (depth ? atMost : levels(value, atMost)), []);
   const [isOpen, setOpen] = useState(depth < open);
   const [most, setMost] = useState(CHILDREN);
   const label = name !== undefined && html`<span class="json-name"><${Text} of=${name} most=${80} /></span>`;

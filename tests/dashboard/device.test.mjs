@@ -254,6 +254,29 @@ describe("a row of the log", () => {
   });
 });
 
+describe("a large event", () => {
+  test("opens as far as can be read, and by hand from there", async () => {
+    await publish("large", { rows: Array(100).fill(Array(100).fill([1, 2, 3, 4, 5, 6, 7])) });
+    const page = await open("large");
+    assert.equal(await page.getByRole("combobox", { name: "Field" }).locator("option").count(), 201);
+    await page.locator(".log-row").click();
+    const branch = page.locator(".log-body summary").filter({ hasText: "rows" });
+    await branch.waitFor();
+    assert.ok((await page.locator(".log-body *").count()) < 3_000);
+    await page
+      .locator(".log-body summary")
+      .filter({ hasText: /^99\[100\]$/ })
+      .click();
+    await page
+      .locator(".log-body summary")
+      .filter({ hasText: /^99\[7\]$/ })
+      .click();
+    await page.locator(".log-body .json-leaf").getByText("7", { exact: true }).waitFor();
+    assert.deepEqual(page.faults, []);
+    await page.context().close();
+  });
+});
+
 describe("a device", () => {
   test("with nothing in its twin, its commands or its filtered log says what each is for", async () => {
     await publish("bare", { name: "x" });
