@@ -1,15 +1,20 @@
 // The small parts that every page is made of: text that is safe to show, times, states, buttons.
 
-import { absolute, ago, utc } from "../lib/time.mjs";
+import { absolute, ago, count, utc } from "../lib/time.mjs";
 import { cut, segments, visible } from "../lib/text.mjs";
 import { html, signal, useEffect, useRef, useState } from "../lib/preact.mjs";
 import { route } from "../lib/route.mjs";
 
+/** So many characters more are shown by one click. */
+const MORE = 10_000;
+
 /** Text from outside: only text nodes, in a direction of its own, what cannot be seen made visible. */
-export function Text({ of, most = 300, lines = false, class: name = "" }) {
-  const [isWhole, setWhole] = useState(false);
+export function Text({ of, most: atFirst = 300, lines = false, class: name = "" }) {
+  const [more, setMore] = useState(0);
   const text = typeof of === "string" ? of : String(of ?? "");
-  const shown = isWhole ? text : cut(text, most);
+  const most = atFirst + more;
+  const shown = cut(text, most);
+  const isLast = text.length <= most + MORE;
   return html`<bdi class=${`text ${name}`}
     >${segments(shown, { lines }).map((part) =>
       typeof part === "string" ? part : html`<span class="unseen" title=${part.title}>${part.mark}</span>`,
@@ -18,9 +23,9 @@ export function Text({ of, most = 300, lines = false, class: name = "" }) {
       html`…${" "}<button
           type="button"
           class="link"
-          onClick=${(event) => (event.stopPropagation(), setWhole(true))}
+          onClick=${(event) => (event.stopPropagation(), setMore(more + MORE))}
         >
-          show all ${text.length.toLocaleString("en")} characters
+          ${isLast ? "show all" : `show ${count(MORE)} more of`} ${count(text.length)} characters
         </button>`
     }</bdi
   >`;
