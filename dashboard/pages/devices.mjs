@@ -21,7 +21,7 @@ export default function Devices() {
   const input = useRef();
   const activity = useRef(new Activity()).current;
   const rows = useRef(new Rows()).current;
-  const before = useRef({}).current;
+  const before = useRef(new Map()).current;
   const [selected, setSelected] = useState(-1);
   const draw = useDrawing();
 
@@ -77,7 +77,7 @@ export default function Devices() {
   });
 
   const next = list.data?.next && new URL(list.data.next, location.href).searchParams.get("after");
-  if (next) before[next] = after;
+  if (next) before.set(next, after);
   const to = (place) => href("devices", [], { q, online, after: place });
   return html`<${Page} title="Devices" class="devices-page">
     <search>
@@ -105,8 +105,8 @@ export default function Devices() {
     ${
       rows.fresh.size > 0 &&
       html`<p class="notice" role="status">
-        <span>${plural(rows.fresh.size, "new device")} belong${rows.fresh.size === 1 ? "s" : ""} on this page.</span>
-        <${Button} kind="small" onClick=${show}>Show<//>
+        <span>${rows.isOver ? "More than " : ""}${plural(rows.fresh.size, "new device")} belong${rows.fresh.size === 1 ? "s" : ""} on this page.</span>
+        ${rows.isOver ? html`<${Button} kind="small" onClick=${list.reload}>Load the page again<//>` : html`<${Button} kind="small" onClick=${show}>Show<//>`}
       </p>`
     }
     ${!list.error && html`<${Problem} error=${recent.error} retry=${refresh} />`}
@@ -127,7 +127,7 @@ export default function Devices() {
       (next || after) &&
       html`<nav class="actions" aria-label="Pages of the list">
         ${after && html`<a class="button" href=${to("")}>First page</a>`}
-        ${before[after] && html`<a class="button" href=${to(before[after])}>Previous</a>`}
+        ${before.get(after) && html`<a class="button" href=${to(before.get(after))}>Previous</a>`}
         ${next && html`<a class="button" href=${to(next)}>Next page</a>`}
       </nav>`
     }
