@@ -66,14 +66,3 @@ export const visibleJson = (json) =>
           .map((_, index) => `\\u${char.charCodeAt(index).toString(16).padStart(4, "0")}`)
           .join(""),
   );
-
-const SECRET = /^(authorization|.*(api[-_]?key|token|secret|password|passwd|signature|credential)s?)$/i;
-
-/** The same value, with `********` for what stands under the name of a secret. */
-export function masked(value) {
-  if (Array.isArray(value)) return value.map(masked);
-  if (!value || typeof value !== "object" || JSON.isRawJSON?.(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [name, SECRET.test(name) ? "********" : masked(inner)]),
-  );
-}

@@ -3,7 +3,8 @@
 import { isRaw, parse, show } from "../../lib/json.mjs";
 import { html, useMemo } from "../../lib/preact.mjs";
 import { href } from "../../lib/route.mjs";
-import { FLAGS, masked, shellQuote, visibleJson } from "../../lib/text.mjs";
+import { masked } from "../../lib/secrets.mjs";
+import { FLAGS, shellQuote, visibleJson } from "../../lib/text.mjs";
 import { absolute, utc } from "../../lib/time.mjs";
 import { Badge, Button, Copy, JsonTree, Line, Text } from "../../ui/index.mjs";
 
