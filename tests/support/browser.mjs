@@ -56,7 +56,7 @@ export async function startBrowser() {
 export async function signIn(page, token = ADMIN) {
   await page.getByLabel("Read or admin token").fill(token);
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("navigation", { name: "Pages" }).waitFor();
+  await page.getByRole("navigation", { name: "Pages", exact: true }).waitFor();
 }
 
 /** Collects faults: requests to elsewhere (none leaves), errors of scripts, what the policy refused, dialogs. */
