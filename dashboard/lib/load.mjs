@@ -6,16 +6,21 @@ import { useCallback, useEffect, useRef, useState } from "./preact.mjs";
  * Loads with `read(signal)` whenever `deps` change, and every `every` ms while the page is seen, unless the last answer is
  * still under way. What was loaded stays while it is loaded again, and beside an error.
  *
- * @returns {{ data, error, loading: boolean, reload: () => void, set: (data) => void }}
+ * `reload` gives up an answer that is under way, for what a person asks for or has changed. `beat` does not: it reads again
+ * once that answer is there, so that beats faster than answers starve nothing.
+ *
+ * @returns {{ data, error, loading: boolean, reload: () => void, beat: () => void, set: (data) => void }}
  */
 export function useLoad(read, deps = [], { every } = {}) {
   const [state, setState] = useState({ loading: true });
   const latest = useRef();
   const controller = useRef();
   const underWay = useRef();
+  const isBehind = useRef(false);
   latest.current = read;
   const load = useCallback(async () => {
     controller.current?.abort();
+    isBehind.current = false;
     const mine = (controller.current = underWay.current = new AbortController());
     setState((old) => ({ ...old, loading: true }));
     try {
@@ -24,8 +29,15 @@ export function useLoad(read, deps = [], { every } = {}) {
     } catch (error) {
       if (!mine.signal.aborted) setState((old) => ({ data: old.data, error, loading: false }));
     } finally {
-      if (underWay.current === mine) underWay.current = undefined;
+      if (underWay.current === mine) {
+        underWay.current = undefined;
+        if (isBehind.current && !mine.signal.aborted) load();
+      }
     }
+  }, []);
+  const beat = useCallback(() => {
+    if (underWay.current) isBehind.current = true;
+    else load();
   }, []);
   useEffect(() => {
     setState({ loading: true });
@@ -39,7 +51,7 @@ export function useLoad(read, deps = [], { every } = {}) {
       controller.current?.abort();
     };
   }, deps);
-  return { ...state, reload: load, set: (data) => setState({ data, loading: false }) };
+  return { ...state, reload: load, beat, set: (data) => setState({ data, loading: false }) };
 }
 
 /**

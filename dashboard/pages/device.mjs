@@ -56,7 +56,7 @@ function Device({ id }) {
         setBeat((times) => times + 1);
         calm.current ??= setTimeout(() => {
           calm.current = undefined;
-          reload();
+          [device, twin, commands].forEach((one) => one.beat());
         }, CALM_MS);
       },
     },

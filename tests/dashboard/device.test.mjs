@@ -33,7 +33,7 @@ const live = (page) => page.locator('.light[data-state="live"]').waitFor();
 const row = (page, text) => page.getByRole("row").filter({ hasText: text });
 const open = async (id, options) => {
   const page = await browser.open(worker, `#/devices/${encodeURIComponent(id)}`, options);
-  await page.getByRole("heading", { name: "Log" }).waitFor();
+  await page.getByRole("heading", { name: "Log", exact: true }).waitFor();
   return page;
 };
 
@@ -178,6 +178,37 @@ describe("the chart", () => {
     await alert.getByRole("button", { name: "Try again" }).click();
     await page.locator(".plot canvas").waitFor();
     await alert.waitFor({ state: "detached" });
+    await page.context().close();
+  });
+
+  test("lives, as the facts do, where events come without a pause and answers are slow", async () => {
+    await publish("busy", { celsius: 1 });
+    const page = await browser.open(worker);
+    const slow = async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      await route.continue().catch(() => {});
+    };
+    await page.route(/\/v1\/devices\/busy(\/series.*)?$/, slow);
+    await page.goto(`${worker.url}/#/devices/busy`);
+    await page.getByText(/: 1 value, lowest 1/).waitFor();
+    await live(page);
+    let isOver = false;
+    const publishing = (async () => {
+      while (!isOver) {
+        await publish("busy", { celsius: 2 });
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+    })();
+    try {
+      await page.getByText(/: \d+ values, lowest 1, highest 2/).waitFor();
+      await page
+        .locator(".device-facts div")
+        .filter({ hasText: /^Events\s*([2-9]|\d\d+)$/ })
+        .waitFor();
+    } finally {
+      isOver = true;
+      await publishing;
+    }
     await page.context().close();
   });
 

@@ -19,7 +19,7 @@ const RANGES = {
 };
 const BUCKETS = 240;
 const HEIGHT = 240;
-/** Events are waited for so long before the chart is read again. */
+/** After an event the chart is read again, at most so often. */
 const CALM_MS = 1_500;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -43,11 +43,15 @@ export default function Chart({ path, fields, beat, since }) {
     },
     [path, field, range, query.from, query.to],
   );
+  const calm = useRef();
   useEffect(() => {
     if (!beat || isCustom) return;
-    const timer = setTimeout(load.reload, CALM_MS);
-    return () => clearTimeout(timer);
+    calm.current ??= setTimeout(() => {
+      calm.current = undefined;
+      load.beat();
+    }, CALM_MS);
   }, [beat]);
+  useEffect(() => () => clearTimeout(calm.current), []);
   const choose = (name) => {
     setPicking(false);
     setQuery({ range: name, from: undefined, to: undefined });
