@@ -289,7 +289,9 @@ describe("a large event", () => {
   test("opens as far as can be read, and by hand from there", async () => {
     await publish("large", { rows: Array(100).fill(Array(100).fill([1, 2, 3, 4, 5, 6, 7])) });
     const page = await open("large");
-    assert.equal(await page.getByRole("combobox", { name: "Field" }).locator("option").count(), 201);
+    const fields = page.getByRole("combobox", { name: "Field" });
+    await fields.waitFor();
+    assert.equal(await fields.locator("option").count(), 201);
     await page.locator(".log-row").click();
     const branch = page.locator(".log-body summary").filter({ hasText: "rows" });
     await branch.waitFor();
