@@ -2,35 +2,62 @@
 //! behind.
 
 use fieldhook_core::problem::{Code, Problem, Result};
+use std::borrow::Cow;
 use std::cell::Cell;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{self, Array};
 use worker::worker_sys::types::{SqlStorage as RawStorage, SqlStorageCursor as RawCursor};
 use worker::{SqlStorage, SqlStorageValue, console_error};
 
-/// A value bound to a `?`.
-pub type Value = SqlStorageValue;
+/// A value bound to a `?`. A text is not copied on its way.
+#[derive(Debug, Clone)]
+pub enum Value<'a> {
+    /// Below 2^53: it crosses as a double.
+    Integer(i64),
+    Text(Cow<'a, str>),
+}
 
-/// An integer bound to a `?`. What is given here stays below 2^53: it crosses as a double.
-pub fn integer(value: u64) -> Value {
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Value::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(text: String) -> Self {
+        Value::Text(Cow::Owned(text))
+    }
+}
+
+impl From<Value<'_>> for JsValue {
+    fn from(value: Value<'_>) -> Self {
+        match value {
+            Value::Integer(number) => JsValue::from_f64(number as f64),
+            Value::Text(text) => JsValue::from_str(&text),
+        }
+    }
+}
+
+/// An integer bound to a `?`.
+pub fn integer(value: u64) -> Value<'static> {
     Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
 /// A row, its columns taken from the left.
-pub struct Columns(std::vec::IntoIter<Value>);
+pub struct Columns(std::vec::IntoIter<SqlStorageValue>);
 
 impl Columns {
     pub fn text(&mut self) -> String {
         match self.0.next() {
-            Some(Value::String(text)) => text,
+            Some(SqlStorageValue::String(text)) => text,
             _ => String::new(),
         }
     }
 
     pub fn integer(&mut self) -> i64 {
         match self.0.next() {
-            Some(Value::Integer(number)) => number,
-            Some(Value::Float(number)) => number as i64,
+            Some(SqlStorageValue::Integer(number)) => number,
+            Some(SqlStorageValue::Float(number)) => number as i64,
             _ => 0,
         }
     }
@@ -41,15 +68,19 @@ impl Columns {
 }
 
 /// Runs a statement; answers how many rows it wrote, index entries included.
-pub fn run(sql: &SqlStorage, statement: &str, values: Vec<Value>) -> Result<usize> {
-    sql.exec(statement, values).map(|cursor| cursor.rows_written()).map_err(|error| failed(&error))
+pub fn run(sql: &SqlStorage, statement: &str, values: Vec<Value<'_>>) -> Result<usize> {
+    exec(sql, statement, values).map(|cursor| cursor.rows_written() as usize)
+}
+
+fn exec(sql: &SqlStorage, statement: &str, values: Vec<Value<'_>>) -> Result<RawCursor> {
+    let storage: &RawStorage = sql.as_ref().unchecked_ref();
+    let values: Array = values.into_iter().map(JsValue::from).collect();
+    storage.exec(statement, values).map_err(|error| failed(&error.into()))
 }
 
 /// The rows of a query, one by one.
-pub fn rows(sql: &SqlStorage, query: &str, values: Vec<Value>) -> Result<Rows> {
-    let storage: &RawStorage = sql.as_ref().unchecked_ref();
-    let values: Array = values.into_iter().map(JsValue::from).collect();
-    let cursor = storage.exec(query, values).map_err(|error| failed(&error.into()))?;
+pub fn rows(sql: &SqlStorage, query: &str, values: Vec<Value<'_>>) -> Result<Rows> {
+    let cursor = exec(sql, query, values)?;
     let rows = cursor.raw();
     Ok(Rows { cursor, rows, ended: false })
 }
@@ -78,7 +109,7 @@ impl Rows {
             return Ok(None);
         }
         let row = Array::from(&next.value());
-        let values: Vec<Value> =
+        let values: Vec<SqlStorageValue> =
             row.iter().map(SqlStorageValue::try_from).collect::<std::result::Result<_, _>>()?;
         Ok(Some(Columns(values.into_iter())))
     }
@@ -103,7 +134,7 @@ impl Drop for Rows {
 /// The first row of a query that has no second one (`LIMIT 1`): it ends with it.
 ///
 /// Never the cursor's own `one()`: it throws where there is none, and as `worker` binds it that loses the instance.
-pub fn first(sql: &SqlStorage, query: &str, values: Vec<Value>) -> Result<Option<Columns>> {
+pub fn first(sql: &SqlStorage, query: &str, values: Vec<Value<'_>>) -> Result<Option<Columns>> {
     let mut rows = rows(sql, query, values)?;
     let first = rows.next().transpose();
     // As far as is known, so that nothing is asked of it once more: the platform reads one row ahead.

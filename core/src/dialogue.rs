@@ -4,7 +4,7 @@
 
 use crate::clock::Time;
 use crate::commands::Queue;
-use crate::due;
+use crate::due::{self, Due};
 use crate::log::{Details, Entry, LIVE, Plan, UNHEARD};
 use crate::reply::{Reply, TooLarge};
 use crate::source::DUE_VARIABLE;
@@ -63,12 +63,14 @@ impl Dialogue {
             said.live = !heard;
             return Turn { said, dialogue: None, report_error: None, heard };
         }
+        if !entry.report {
+            let (said, dialogue) = self.told(entry, now);
+            return Turn { said, dialogue, report_error: None, heard: true };
+        }
         let mut dialogue = self.clone();
-        let published_at = entry.details.published_at;
-        let report_error = entry.report.then(|| dialogue.hear(&entry.data, published_at, now)).flatten();
+        let report_error = dialogue.hear(&entry.data, entry.details.published_at, now);
         let said = dialogue.say(entry, now);
-        let changed = entry.report || said.live;
-        Turn { said, dialogue: changed.then_some(dialogue), report_error, heard: true }
+        Turn { said, dialogue: Some(dialogue), report_error, heard: true }
     }
 
     /// The turn of an event that is known already, whose row has `kept` this. A reply with twin or commands in it is
@@ -77,9 +79,8 @@ impl Dialogue {
         let mut turn = match kept.as_str() {
             // Heard once is enough: a report is not taken in again.
             LIVE if admitted => {
-                let mut dialogue = self.clone();
-                let said = dialogue.say(entry, now);
-                Turn { dialogue: said.live.then_some(dialogue), said, report_error: None, heard: true }
+                let (said, dialogue) = self.told(entry, now);
+                Turn { dialogue, said, report_error: None, heard: true }
             }
             LIVE | UNHEARD => self.answer(entry, admitted, now),
             _ => {
@@ -153,8 +154,34 @@ impl Dialogue {
     /// assert_eq!((said.reply.as_str(), said.live), (r#"p{"v":1,"d":{"interval":60}}"#, true));
     /// ```
     pub fn say(&mut self, entry: &Entry, now: Time) -> Said {
+        let (said, due) = self.compose(entry, now);
+        if let Some(due) = due {
+            due.mark_sent(&mut self.twin, &mut self.queue, now);
+        }
+        said
+    }
+
+    /// The same, and what becomes of the dialogue if it changes: after most events it does not, and is not copied.
+    fn told(&self, entry: &Entry, now: Time) -> (Said, Option<Dialogue>) {
+        let (said, due) = self.compose(entry, now);
+        let dialogue = due.map(|due| {
+            let mut dialogue = self.clone();
+            due.mark_sent(&mut dialogue.twin, &mut dialogue.queue, now);
+            dialogue
+        });
+        (said, dialogue)
+    }
+
+    /// Whether nothing was ever wanted of the device, so that nothing can be due to it.
+    fn is_silent(&self) -> bool {
+        self.twin.desired_version() == 0 && self.queue.last_id() == 0
+    }
+
+    fn compose(&self, entry: &Entry, now: Time) -> (Said, Option<Due>) {
+        let as_it_is = |reply: &str| Said { reply: reply.to_owned(), live: false, too_large: false };
         let composed = match &entry.plan {
-            Plan::Said(stored) => return Said { reply: stored.clone(), live: false, too_large: false },
+            Plan::Said(stored) => return (as_it_is(stored), None),
+            Plan::Due { .. } if self.is_silent() => return (as_it_is(""), None),
             Plan::Due { framing, budget } => {
                 match due::compose(&self.twin, &self.queue, *framing, *budget, now) {
                     Some(due) => {
@@ -173,12 +200,9 @@ impl Dialogue {
         };
         match composed {
             Ok((reply, due)) => {
-                if let Some(due) = &due {
-                    due.mark_sent(&mut self.twin, &mut self.queue, now);
-                }
-                Said { reply: reply.to_stored(), live: due.is_some(), too_large: false }
+                (Said { reply: reply.to_stored(), live: due.is_some(), too_large: false }, due)
             }
-            Err(TooLarge) => Said { reply: String::new(), live: false, too_large: true },
+            Err(TooLarge) => (Said { reply: String::new(), live: false, too_large: true }, None),
         }
     }
 }

@@ -72,10 +72,15 @@ impl Home {
         home.is_none_or(|home| home.source == source || !(home.way.guarded || way.guarded))
     }
 
+    /// Whether an event leaves it as it is.
+    pub fn stays_after(&self, source: &str, way: Way) -> bool {
+        self.source != source || self.way == way
+    }
+
     /// The home after an event. The first one decides; the home's own ones say what has become of it.
     pub fn after(home: Option<&Home>, source: &str, way: Way) -> Home {
         match home {
-            Some(home) if home.source != source => home.clone(),
+            Some(home) if home.stays_after(source, way) => home.clone(),
             _ => Home { source: source.to_owned(), way },
         }
     }

@@ -20,6 +20,7 @@ pub mod delivery;
 pub mod dialogue;
 pub mod due;
 pub mod event;
+pub mod flat;
 pub mod fleet;
 pub mod history;
 pub mod home;

@@ -124,16 +124,18 @@ fn change(
     change: impl FnOnce(&mut Loaded) -> Result<String>,
 ) -> Result<String> {
     let mut loaded = object.open()?;
-    let before = loaded.device.clone();
     let answer = change(&mut loaded)?;
     loaded.spoke = true;
-    loaded.device.device = device.to_owned();
-    let is_new = before.born.is_none();
-    object.settle(&mut loaded.device, isolate::now())?;
+    if loaded.device.device != device {
+        loaded.device.device = device.to_owned();
+        loaded.changed = true;
+    }
+    let is_new = loaded.device.born.is_none();
+    object.settle(&mut loaded, isolate::now())?;
     if is_new {
         object.arm(isolate::now())?;
     }
-    object.keep(loaded, &before)?;
+    object.keep(loaded)?;
     if is_new {
         object.send_off(None);
     }

@@ -40,12 +40,12 @@ pub(super) fn page(device: &Inner, query: &str) -> Result<String> {
 }
 
 /// The statement and its values. What retention has not yet removed is not shown either.
-fn select(query: &Query, expired: Time) -> (String, Vec<Value>) {
+fn select<'q>(query: &'q Query, expired: Time) -> (String, Vec<Value<'q>>) {
     let mut statement =
         "SELECT seq, received, event, data, details FROM events WHERE received >= ?".to_owned();
     let from = query.from.map_or(expired, |from| from.max(expired));
     let mut values = vec![Value::Integer(from.millis())];
-    let mut and = |condition: &str, value: Value| {
+    let mut and = |condition: &str, value: Value<'q>| {
         statement.push_str(" AND ");
         statement.push_str(condition);
         values.push(value);

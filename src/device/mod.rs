@@ -16,6 +16,7 @@ use crate::parts;
 use crate::sqlite::{self, Schema, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::dialogue::{Dialogue, Said, Turn};
+use fieldhook_core::flat;
 use fieldhook_core::fleet::append::Sent;
 use fieldhook_core::json;
 use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, Outcome, Row};
@@ -25,7 +26,6 @@ use fieldhook_core::rate::Bucket;
 use fieldhook_core::respond::{PENDING, is_under_way};
 use fieldhook_core::retention::{confirm_after, is_armed_by, is_due};
 use fieldhook_core::settings::Settings;
-use serde_json::value::RawValue;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe};
@@ -70,6 +70,8 @@ struct Loaded {
     dialogue: Dialogue,
     /// The dialogue has changed since it was written.
     spoke: bool,
+    /// So has what is known of the device.
+    changed: bool,
     /// Events that this turn has written.
     fresh: Vec<Sent>,
 }
@@ -192,25 +194,27 @@ impl Inner {
     }
 
     fn accept(self: &Rc<Self>, message: &str) -> Result<String> {
-        let accept: Accept =
-            json::read(message).map_err(|_| Problem::new(Code::Internal, "the events cannot be read"))?;
+        let accept: Accept = flat::of_text(message)
+            .ok_or_else(|| Problem::new(Code::Internal, "the events cannot be read"))?;
         let was_awake = self.loaded.borrow().is_some();
         let mut loaded = self.open()?;
-        let (before, first_seq) = (loaded.device.clone(), loaded.next_seq);
+        let first_seq = loaded.next_seq;
         let settings = self.settings()?;
         loaded.parts.turn(accept.at, settings.retention);
         let mut rate = self.rate.get();
         // By the object's own clock: those of two isolates differ, and between them time would pass twice.
         let wait = rate.look(settings.device_rate, isolate::now()).wait();
         let mut outcomes = Vec::with_capacity(accept.entries.len());
-        for entry in &accept.entries {
-            outcomes.push(self.commit(&mut loaded, &accept, entry, wait)?);
+        let mut new: Vec<String> = Vec::new();
+        for entry in accept.entries {
+            let outcome = self.commit(&mut loaded, &accept.device, accept.at, entry, wait)?;
+            if let (Outcome::New { .. }, Some(sent)) = (&outcome, loaded.fresh.last()) {
+                new.push(sent.event.clone());
+            }
+            outcomes.push(outcome);
         }
-        let entries = accept.entries.iter().zip(&outcomes);
-        let new = entries.filter(|(_, outcome)| matches!(outcome, Outcome::New { .. }));
-        let new: Vec<&str> = new.map(|(entry, _)| entry.event.as_str()).collect();
         if !new.is_empty() {
-            self.settle(&mut loaded.device, accept.at)?;
+            self.settle(&mut loaded, accept.at)?;
             self.heed(&accept.ahead, loaded.device.pruned_to, first_seq)?;
             self.arm_by(accept.at.plus_millis(confirm_after(was_awake)))?;
             // Looked at every few events: a bound of megabytes is not missed by a few rows.
@@ -218,15 +222,14 @@ impl Inner {
                 retention::by_size(self, &mut loaded, settings.max_log)?;
             }
         }
-        self.keep(loaded, &before)?;
+        self.keep(loaded)?;
         rate.take(u32::try_from(new.len()).unwrap_or(u32::MAX));
         self.rate.set(rate);
         if !new.is_empty() {
             self.send_off(Some(first_seq.saturating_sub(1)));
             self.deliver_behind(first_seq, &new);
         }
-        serde_json::to_string(&Accepted { outcomes })
-            .map_err(|_| Problem::new(Code::Internal, "the outcomes cannot be written"))
+        Ok(flat::to_text(&Accepted { outcomes }))
     }
 
     /// What is known, to be changed, its tables made if there are none. It is taken out, and put back only by
@@ -248,12 +251,12 @@ impl Inner {
     }
 
     /// Writes what has changed, and takes it as what is known.
-    fn keep(&self, mut loaded: Loaded, before: &DeviceState) -> Result<()> {
+    fn keep(&self, mut loaded: Loaded) -> Result<()> {
         if std::mem::take(&mut loaded.spoke) {
             let (twin, queue) = dialogue::write(&loaded.dialogue)?;
             sqlite::run(&self.sql, schema::WRITE_DIALOGUE, vec![twin.into(), queue.into()])?;
         }
-        if loaded.device != *before {
+        if std::mem::take(&mut loaded.changed) {
             self.write_state(&loaded.device)?;
         }
         self.outbox.add(std::mem::take(&mut loaded.fresh));
@@ -266,50 +269,45 @@ impl Inner {
     fn commit(
         &self,
         loaded: &mut Loaded,
-        accept: &Accept,
-        entry: &Entry,
+        device: &str,
+        at: Time,
+        entry: Entry,
         wait: Option<u32>,
     ) -> Result<Outcome> {
         #[cfg(feature = "inject")]
         crate::inject::on_event(&entry.event);
         // If the event turns out to be known, none of this was heard or said.
         let admitted = entry.is_admitted(&loaded.device);
-        let turn = loaded.dialogue.answer(entry, admitted, accept.at);
-        let mut details = entry.details.clone();
-        details.reply_too_large |= turn.said.too_large;
-        details.report_error.clone_from(&turn.report_error);
-        let details = serde_json::to_string(&details)
+        let turn = loaded.dialogue.answer(&entry, admitted, at);
+        let details = entry
+            .details
+            .to_row(turn.said.too_large, turn.report_error.as_deref())
             .map_err(|_| Problem::new(Code::Internal, "the event cannot be written"))?;
         let seq = loaded.next_seq;
         let values = vec![
             integer(seq),
             entry.key.as_str().into(),
-            Value::Integer(accept.at.millis()),
+            Value::Integer(at.millis()),
             entry.event.as_str().into(),
             entry.data.as_str().into(),
-            details.as_str().into(),
+            details.get().into(),
             turn.kept().into(),
         ];
         if wait.is_none() && sqlite::run(&self.sql, schema::insert(loaded.parts.current()), values)? > 0 {
             loaded.next_seq = seq + 1;
-            loaded.parts.wrote(seq, accept.at);
-            loaded.last_heard = Some(accept.at);
-            loaded.device = loaded.device.after(&accept.device, accept.at, entry);
+            loaded.parts.wrote(seq, at);
+            loaded.last_heard = Some(at);
+            if let Some(after) = loaded.device.after(device, at, &entry) {
+                loaded.device = after;
+                loaded.changed = true;
+            }
             let said = loaded.after(turn);
-            if let Ok(details) = RawValue::from_string(details) {
-                loaded.fresh.push(Sent {
-                    seq,
-                    received_at: accept.at,
-                    event: entry.event.clone(),
-                    data: entry.data.clone(),
-                    details,
-                    key: entry.key.clone(),
-                    reply: said.reply.clone(),
-                });
-            }
             if said.reply == PENDING {
-                self.ask_from(&entry.key, accept.at);
+                self.ask_from(&entry.key, at);
             }
+            let Entry { key, event, data, .. } = entry;
+            let reply = said.reply.clone();
+            loaded.fresh.push(Sent { seq, received_at: at, event, data, details, key, reply });
             return Ok(Outcome::New { seq, reply: said.reply, live: said.live });
         }
         let row = sqlite::first(&self.sql, schema::REPLY_OF, vec![entry.key.as_str().into()])?;
@@ -318,21 +316,21 @@ impl Inner {
         }
         let (kept, seq) = row.map(|mut columns| (columns.text(), columns.unsigned())).unwrap_or_default();
         if kept == PENDING {
-            return Ok(self.answer_later(entry, seq, accept.at));
+            return Ok(self.answer_later(&entry.key, seq, at));
         }
-        let turn = loaded.dialogue.repeat(entry, admitted, kept, accept.at);
+        let turn = loaded.dialogue.repeat(&entry, admitted, kept, at);
         let said = loaded.after(turn);
         Ok(Outcome::Duplicate { seq, reply: said.reply, live: said.live })
     }
 
     /// A repeat of an event whose reply a service gives: nothing while the service is being asked, else it is this one
     /// that asks.
-    fn answer_later(&self, entry: &Entry, seq: u64, now: Time) -> Outcome {
-        let since = self.asking.borrow().get(&entry.key).copied();
+    fn answer_later(&self, key: &str, seq: u64, now: Time) -> Outcome {
+        let since = self.asking.borrow().get(key).copied();
         let reply = match is_under_way(since, now) {
             true => String::new(),
             false => {
-                self.ask_from(&entry.key, now);
+                self.ask_from(key, now);
                 PENDING.to_owned()
             }
         };
@@ -381,7 +379,16 @@ impl Inner {
         let dialogue = dialogue::read(&columns.text(), &columns.text())?;
         let parts = Parts::new(parts::firsts(&mut columns));
         let next_seq = seq.max(device.pruned_to) + 1;
-        Ok(Loaded { next_seq, last_heard, parts, device, dialogue, spoke: false, fresh: Vec::new() })
+        Ok(Loaded {
+            next_seq,
+            last_heard,
+            parts,
+            device,
+            dialogue,
+            spoke: false,
+            changed: false,
+            fresh: Vec::new(),
+        })
     }
 
     fn newest(&self) -> Result<Option<Row>> {
@@ -477,12 +484,12 @@ impl Inner {
         }
         // Out while it changes, as in `accept`.
         let Some(mut loaded) = self.loaded.take() else { return Ok(()) };
-        let (before, now) = (loaded.device.clone(), isolate::now());
+        let now = isolate::now();
         let settings = self.settings()?;
         loaded.spoke |= loaded.dialogue.queue.prune(now, settings.retention);
         retention::by_age(self, &mut loaded, now, settings.retention)?;
         retention::by_size(self, &mut loaded, settings.max_log)?;
-        self.keep(loaded, &before)
+        self.keep(loaded)
     }
 
     async fn forget(self: Rc<Self>) -> Result<String> {

@@ -1,7 +1,7 @@
 //! From the device's log to its shard, behind the reply. The log is the outbox: what is not confirmed is read
 //! from it again, after a crash as after a failure (DESIGN.md, "From device to fleet").
 
-use super::{Inner, history, schema};
+use super::{Inner, Loaded, history, schema};
 use crate::isolate;
 use crate::rpc;
 use crate::sqlite::{self, integer};
@@ -9,7 +9,6 @@ use fieldhook_core::clock::Time;
 use fieldhook_core::fleet::append::{Append, BYTES_MAX, Confirmed, EVENTS_MAX, Sent};
 use fieldhook_core::fleet::outbox::{IN_FLIGHT_MAX, Membership, Step, next};
 use fieldhook_core::fleet::shard_of;
-use fieldhook_core::log::DeviceState;
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::retention::CONFIRM_AGAIN;
 use std::cell::{Cell, RefCell};
@@ -71,7 +70,9 @@ struct Sender {
 
 impl Inner {
     /// Gives a device that is new its life and its shard.
-    pub(super) fn settle(&self, device: &mut DeviceState, now: Time) -> Result<()> {
+    pub(super) fn settle(&self, loaded: &mut Loaded, now: Time) -> Result<()> {
+        let device = &mut loaded.device;
+        loaded.changed |= device.born.is_none() || device.member.is_none();
         if device.born.is_none() {
             device.born = Some(now);
         }

@@ -87,5 +87,6 @@ fn passes(device: &Inner, loaded: &mut Loaded, last: u64, received: Time) -> Res
     device.expire_lanes(&loaded.device.device, loaded.device.pruned_to, last)?;
     loaded.device.pruned_to = last;
     loaded.device.pruned_last_heard = Some(received);
+    loaded.changed = true;
     Ok(true)
 }

@@ -47,7 +47,7 @@ fn read(device: &Inner, plan: &Plan, from: Time, next_seq: u64) -> Result<Series
     Ok(series)
 }
 
-fn select(plan: &Plan, from: Time, start: u64, end: u64) -> (String, Vec<Value>) {
+fn select(plan: &Plan, from: Time, start: u64, end: u64) -> (String, Vec<Value<'_>>) {
     let mut statement = schema::NUMBERS.to_owned();
     let times = [from, plan.to].map(|time| Value::Integer(time.millis()));
     let mut values = vec![integer(start), integer(end)];

@@ -286,10 +286,10 @@ impl Shard {
     }
 }
 
-fn select(query: &Query) -> (String, Vec<Value>) {
+fn select<'q>(query: &'q Query) -> (String, Vec<Value<'q>>) {
     let mut text = "SELECT json FROM attempts WHERE integration = ? AND json <> ''".to_owned();
-    let mut values: Vec<Value> = vec![query.integration.as_str().into()];
-    let mut and = |clause: &str, more: Vec<Value>| {
+    let mut values: Vec<Value<'q>> = vec![query.integration.as_str().into()];
+    let mut and = |clause: &str, more: Vec<Value<'q>>| {
         text.push_str(" AND ");
         text.push_str(clause);
         values.extend(more);
@@ -314,7 +314,7 @@ fn select(query: &Query) -> (String, Vec<Value>) {
         // The attempt's own, its request's, or its event's.
         let clause =
             "(id = ? OR substr(id, 1, length(?) + 1) = ? || '/' OR json_extract(json, '$.event_id') = ?)";
-        and(clause, vec![Value::String(id.clone()); 4]);
+        and(clause, vec![Value::from(id.as_str()); 4]);
     }
     text.push_str(" ORDER BY at DESC, id DESC LIMIT ?");
     values.push(integer(query.limit));

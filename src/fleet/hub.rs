@@ -214,7 +214,7 @@ impl Shard {
 }
 
 /// The rows of a page, and how far they reach if all of them are taken.
-fn select(wanted: &Wanted, from: u64, end: u64, descending: bool) -> (String, Vec<Value>, u64) {
+fn select(wanted: &Wanted, from: u64, end: u64, descending: bool) -> (String, Vec<Value<'_>>, u64) {
     let window = wanted.filter.device.as_ref().map_or(u64::MAX, |_| DEVICE_WINDOW);
     let mut values = vec![integer(from)];
     let (mut query, reach) = if descending {

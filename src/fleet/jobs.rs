@@ -57,7 +57,7 @@ impl Shard {
         if !self.schema.exists(&self.sql)? {
             return Ok("0".to_owned());
         }
-        let (query, values): (_, Vec<Value>) = match task {
+        let (query, values): (_, Vec<Value<'_>>) = match task {
             Task::Wake | Task::Event { .. } => return Ok("0".to_owned()),
             Task::Parked => {
                 let query = "SELECT count(*) FROM parked WHERE integration = ? AND (? = '' OR device = ?)";
@@ -171,7 +171,7 @@ impl Shard {
     /// The device that comes next in order of id.
     fn next_device(&self, job: &Job) -> Result<Option<String>> {
         let after = job.after_device.as_str();
-        let (query, values): (_, Vec<Value>) = match (&job.device, &job.task) {
+        let (query, values): (_, Vec<Value<'_>>) = match (&job.device, &job.task) {
             (Some(device), _) => return Ok(Some(device.clone())),
             (None, Task::Parked) => {
                 let until = Value::Integer(job.started_at.millis());

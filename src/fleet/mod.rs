@@ -15,6 +15,7 @@ use crate::isolate;
 use crate::parts;
 use crate::sqlite::{self, Schema, Value};
 use fieldhook_core::clock::Time;
+use fieldhook_core::flat;
 use fieldhook_core::fleet::append::{Append, Confirmed, Verdict, judge};
 use fieldhook_core::fleet::index::{Behind, Entry};
 use fieldhook_core::fleet::minutes::Minutes;
@@ -248,7 +249,7 @@ impl Fleet {
 impl Shard {
     fn append(&self, message: &str) -> Result<String> {
         let append: Append =
-            json::read(message).map_err(|_| Problem::new(Code::Internal, "the run cannot be read"))?;
+            flat::of_text(message).ok_or_else(|| Problem::new(Code::Internal, "the run cannot be read"))?;
         let mut loaded = self.open()?;
         let entry = self.entry(&loaded, &append.device)?;
         let seqs: Vec<u64> = append.sent.iter().map(|sent| sent.seq).collect();
@@ -257,7 +258,7 @@ impl Shard {
             Verdict::Missing { last } => {
                 let at = loaded.at;
                 self.keep(loaded);
-                return to_json(&Confirmed { last, at });
+                return Ok(flat::to_text(&Confirmed { last, at }));
             }
             Verdict::Gone => {
                 self.keep(loaded);
@@ -293,7 +294,7 @@ impl Shard {
         self.keep(loaded);
         // Last: what fails before it is rolled back, and a message could not be.
         self.publish(confirmed.at, first, sent);
-        to_json(&confirmed)
+        Ok(flat::to_text(&confirmed))
     }
 
     /// Writes the index where it is far behind, keeps the log's size, and sees that an alarm is set.
@@ -355,7 +356,7 @@ impl Shard {
     }
 
     /// The tables are made by the first write.
-    fn write(&self, statement: &str, values: Vec<Value>) -> Result<usize> {
+    fn write(&self, statement: &str, values: Vec<Value<'_>>) -> Result<usize> {
         self.schema.prepare(&self.sql)?;
         sqlite::run(&self.sql, statement, values)
     }

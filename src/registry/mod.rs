@@ -321,7 +321,7 @@ impl Registry {
             return Ok("[]".to_owned());
         }
         let query = "SELECT name, json FROM definitions WHERE kind = ? AND name > ? ORDER BY name LIMIT ?";
-        let values: Vec<Value> = vec![kind.as_str().into(), after.into(), integer(u64::from(limit))];
+        let values: Vec<Value<'_>> = vec![kind.as_str().into(), after.into(), integer(u64::from(limit))];
         let mut items = Vec::new();
         for columns in sqlite::rows(&self.sql, query, values)? {
             let mut columns = columns?;

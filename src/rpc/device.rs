@@ -2,6 +2,7 @@
 
 use super::{Stub, read, stub, text, written};
 use fieldhook_core::delivery::job::{Ask, Taken};
+use fieldhook_core::flat;
 use fieldhook_core::json;
 use fieldhook_core::log::{Accept, Accepted};
 use fieldhook_core::problem::{Code, Problem, Result, from_wire};
@@ -30,7 +31,7 @@ impl Device<'_> {
     /// `commit-failed`.
     pub async fn accept(&self, accept: &Accept) -> Result<Accepted> {
         let not_stored = || Problem::new(Code::CommitFailed, "the device's log did not take the event");
-        let message = serde_json::to_string(accept).map_err(|_| not_stored())?;
+        let message = flat::to_text(accept);
         let stub = || self.stub().map_err(|_| not_stored());
         let mut answer = text("device.accept", stub()?.accept(&message)).await;
         if matches!(&answer, Err(failure) if failure.retryable) {
@@ -38,7 +39,7 @@ impl Device<'_> {
             answer = text("device.accept", stub()?.accept(&message)).await;
         }
         let answer = answer.map_err(|_| not_stored())?;
-        json::read(&answer).map_err(|_| not_stored())
+        flat::of_text(&answer).ok_or_else(not_stored)
     }
 
     pub async fn describe(&self) -> Result<String> {

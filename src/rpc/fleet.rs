@@ -5,6 +5,7 @@ use fieldhook_core::clock::Time;
 use fieldhook_core::delivery::job::Job;
 use fieldhook_core::delivery::report::{Answer, Report};
 use fieldhook_core::delivery::{listing, tally};
+use fieldhook_core::flat;
 use fieldhook_core::fleet::append::{Append, Confirmed};
 use fieldhook_core::fleet::index::{Filter, Page};
 use fieldhook_core::fleet::stats::{Counts, Stats};
@@ -24,15 +25,12 @@ pub fn fleet(env: &Env, shard: &str) -> Result<Fleet> {
 impl Fleet {
     /// Appends a run of a device's log; `None` says that the device was deleted.
     pub async fn append(&self, append: &Append) -> Result<Option<Confirmed>> {
-        let message = serde_json::to_string(append)
-            .map_err(|_| Problem::new(Code::Internal, "the run cannot be written"))?;
-        let answer = text("fleet.append", self.0.append(&message)).await?;
+        let answer = text("fleet.append", self.0.append(&flat::to_text(append))).await?;
         if answer.is_empty() {
             return Ok(None);
         }
-        let confirmed = json::read(&answer)
-            .map_err(|_| Problem::new(Code::Internal, "the shard's answer cannot be read"))?;
-        Ok(Some(confirmed))
+        let unreadable = || Problem::new(Code::Internal, "the shard's answer cannot be read");
+        flat::of_text(&answer).map(Some).ok_or_else(unreadable)
     }
 
     pub async fn leave(&self, device: &str, born: i64) -> Result<()> {

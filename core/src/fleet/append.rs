@@ -2,6 +2,7 @@
 //! else, so that every reader of the shard sees each event once and in the order of its device's log.
 
 use crate::clock::Time;
+use crate::flat;
 use crate::json;
 use crate::log::{Details, Row};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ pub const ROW_MAX: usize = 1_900_000;
 
 /// A run of a device's log, in order. Without events it only says that the device exists, and asks how far
 /// the shard has come.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Append {
     pub device: String,
     /// When this life of the device began; one that was deleted and is heard again begins anew.
@@ -29,6 +30,10 @@ pub struct Append {
     pub first_heard: Option<Time>,
     pub sent: Vec<Sent>,
 }
+
+flat!(Append { device, born, base, not_before, first_heard, sent });
+flat!(Sent { seq, received_at, event, data, details, key, reply });
+flat!(Confirmed { last, at });
 
 /// One event on its way to the shard's log and to whoever is listening.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -164,7 +169,7 @@ pub fn judge(known: Option<Known>, born: Time, base: u64, seqs: &[u64]) -> Verdi
 }
 
 /// What the shard answers: up to where it has the device's log, and the time that its own log has come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Confirmed {
     pub last: u64,
     pub at: Time,

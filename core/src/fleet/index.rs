@@ -4,7 +4,7 @@
 use super::append::{Known, Sent};
 use crate::clock::Time;
 use crate::json;
-use crate::log::{Details, ONLINE_WITHIN};
+use crate::log::ONLINE_WITHIN;
 use crate::problem::{Code, Problem, Result};
 use crate::request::Request;
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,15 @@ pub struct Entry {
     pub fw_version: Option<String>,
 }
 
+/// Of an event's [`crate::log::Details`], what the index has of it. The rest is passed over unread.
+#[derive(Deserialize)]
+struct Told {
+    #[serde(default)]
+    product_id: Option<String>,
+    #[serde(default)]
+    fw_version: Option<String>,
+}
+
 impl Entry {
     /// A device that the shard hears of for the first time.
     pub fn new(id: &str, born: Time, last_seq: u64, first_heard: Option<Time>) -> Self {
@@ -102,9 +111,9 @@ impl Entry {
         self.last_heard = Some(sent.received_at);
         self.last_event = Some(sent.event.clone());
         // A row that this version cannot read keeps its place in the order, and tells nothing more.
-        let Ok(details) = json::read::<Details>(sent.details.get()) else { return };
-        self.product_id = details.product_id.map(short).or(self.product_id.take());
-        self.fw_version = details.fw_version.map(short).or(self.fw_version.take());
+        let Ok(told) = json::read::<Told>(sent.details.get()) else { return };
+        self.product_id = told.product_id.map(short).or(self.product_id.take());
+        self.fw_version = told.fw_version.map(short).or(self.fw_version.take());
     }
 
     pub fn is_online(&self, now: Time) -> bool {

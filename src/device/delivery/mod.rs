@@ -67,7 +67,7 @@ enum Next {
 impl Inner {
     /// Delivers behind the answer, if there is anybody to deliver to. `first_seq` is the first of the events that have
     /// just been written, `names` are what they are called.
-    pub(super) fn deliver_behind(self: &Rc<Self>, first_seq: u64, names: &[&str]) {
+    pub(super) fn deliver_behind(self: &Rc<Self>, first_seq: u64, names: &[String]) {
         let concerned = isolate::known_snapshot().map(|snapshot| {
             let all = snapshot.integrations.iter();
             let concerned = all.filter(|listed| !self.passes(listed, first_seq, names));
@@ -86,13 +86,13 @@ impl Inner {
     }
 
     /// Whether new events leave an integration's lane where it is, as far as is remembered; no table is asked.
-    fn passes(&self, listed: &Listed, first_seq: u64, names: &[&str]) -> bool {
+    fn passes(&self, listed: &Listed, first_seq: u64, names: &[String]) -> bool {
         let device = self.about(|loaded| listed.filter.is_for(&loaded.device.device));
         if listed.respond || matches!(device, Ok(Some(false))) {
             return true;
         }
         let is_for =
-            |name: &&str| listed.filter.events.iter().any(|prefix| name.starts_with(prefix.as_str()));
+            |name: &String| listed.filter.events.iter().any(|prefix| name.starts_with(prefix.as_str()));
         if names.iter().any(is_for) {
             return false;
         }

@@ -1,7 +1,9 @@
 //! The device's log: what is asked of a Device object for an event, what it answers, and what a row holds.
 //!
-//! Everything here is text that crosses an object call or lies in a row. Not here: SQL, which is in
+//! Everything here crosses an object call ([`crossing`] says how) or lies in a row. Not here: SQL, which is in
 //! `src/device/`.
+
+mod crossing;
 
 use crate::clock::Time;
 use crate::delivery::ahead::Ahead;
@@ -15,18 +17,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// One object call: the events of one device, in order.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Accept {
     pub device: String,
     pub at: Time,
     pub entries: Vec<Entry>,
     /// What integrations for these events have ahead of the clock: of a clock that is right, nothing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ahead: Vec<Ahead>,
 }
 
 /// One event as its row will hold it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Entry {
     pub key: String,
     pub event: String,
@@ -34,16 +35,13 @@ pub struct Entry {
     pub details: Details,
     pub plan: Plan,
     /// The device reports its state with this event.
-    #[serde(default, skip_serializing_if = "is_false")]
     pub report: bool,
     /// What is to be known of the source it came through.
-    #[serde(default)]
     pub way: Way,
 }
 
 /// How the reply to an event comes about.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug)]
 pub enum Plan {
     /// It is decided: as [`crate::reply::Reply::to_stored`] writes it.
     Said(String),
@@ -60,14 +58,13 @@ pub const LIVE: &str = "!";
 pub const UNHEARD: &str = "?";
 
 /// The object's answer, an outcome for each entry in order.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Accepted {
     pub outcomes: Vec<Outcome>,
 }
 
 /// What became of an event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Committed under this sequence number.
     New { seq: u64, reply: String, live: bool },
@@ -160,6 +157,28 @@ impl Details {
             hops: 0,
             truncated: false,
         }
+    }
+
+    /// As a row holds them, with what came of the event.
+    ///
+    /// # Errors
+    /// None that can be met: everything in it is text.
+    ///
+    /// ```
+    /// use fieldhook_core::clock::Time;
+    /// use fieldhook_core::log::Details;
+    /// let details = Details::plain("1", "e00fce68", Time::from_millis(0), "default");
+    /// assert!(!details.to_row(false, None).unwrap().get().contains("report_error"));
+    /// assert!(details.to_row(true, Some("bad-ack")).unwrap().get().ends_with(r#""report_error":"bad-ack"}"#));
+    /// ```
+    pub fn to_row(&self, too_large: bool, report_error: Option<&str>) -> serde_json::Result<Box<RawValue>> {
+        if !too_large && report_error.is_none() {
+            return serde_json::value::to_raw_value(self);
+        }
+        let mut details = self.clone();
+        details.reply_too_large |= too_large;
+        details.report_error = report_error.map(str::to_owned);
+        serde_json::value::to_raw_value(&details)
     }
 
     /// Without what a device can make as long as it likes.
@@ -334,11 +353,21 @@ pub struct DeviceState {
 }
 
 impl DeviceState {
-    /// The state after an event; the caller stores it if it is another one.
-    pub fn after(&self, device: &str, at: Time, entry: &Entry) -> Self {
+    /// The state after an event, to be stored; `None` where it is what it was, as after most events.
+    pub fn after(&self, device: &str, at: Time, entry: &Entry) -> Option<Self> {
         let details = &entry.details;
+        let is_known = |new: &Option<String>, old: &Option<String>| new.is_none() || new == old;
+        let is_same = self.device == device
+            && self.first_heard.is_some()
+            && is_known(&details.product_id, &self.product_id)
+            && is_known(&details.fw_version, &self.fw_version)
+            && is_known(&details.userid, &self.userid)
+            && self.home.as_ref().is_some_and(|home| home.stays_after(&details.source, entry.way));
+        if is_same {
+            return None;
+        }
         let newer = |new: &Option<String>, old: &Option<String>| new.clone().or_else(|| old.clone());
-        DeviceState {
+        Some(DeviceState {
             device: device.to_owned(),
             first_heard: self.first_heard.or(Some(at)),
             product_id: newer(&details.product_id, &self.product_id),
@@ -346,7 +375,7 @@ impl DeviceState {
             userid: newer(&details.userid, &self.userid),
             home: Some(Home::after(self.home.as_ref(), &details.source, entry.way)),
             ..self.clone()
-        }
+        })
     }
 
     /// As `GET /v1/devices/{id}` shows it: Particle's names, then our own.
