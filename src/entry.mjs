@@ -6,8 +6,11 @@ import * as rust from "../build/index.js";
 import { readBody } from "./body.mjs";
 import openapi from "./openapi.json" with { type: "text" };
 
-/** What Rust's futures take their turns by. The platform's own goes through C++ each time, four microseconds of it; a
- * settled promise's turn is the engine's alone. */
+/**
+ * What Rust's futures take their turns by. The platform's own goes through C++ each time, four microseconds of it; a
+ * settled promise's turn is the engine's alone. It is made anew for each: one that two requests share belongs to the
+ * first of them. What a turn throws, which only a trap in wasm does, is logged as an unhandled rejection.
+ */
 globalThis.queueMicrotask = (turn) => void Promise.resolve().then(turn);
 
 /** `MAX_BODY`, asked for once: the settings cannot change while an isolate lives. */
@@ -18,7 +21,7 @@ export default {
     maxBody ??= rust.Edge.maxBody(env);
     const body = await readBody(request, maxBody);
     if (body === null) return rust.Edge.bodyGivenUp();
-    const headers = flat(request.headers);
+    const headers = fieldsOf(request.headers);
     return (await rust.Edge.serve(request.method, request.url, headers, body, env, ctx)) ?? description();
   },
 };
@@ -30,7 +33,7 @@ function description() {
 }
 
 /** Header fields as `name\nvalue\n…`: one string crosses instead of many. */
-function flat(headers) {
+function fieldsOf(headers) {
   let text = "";
   headers.forEach((value, name) => {
     text += (text && "\n") + name + "\n" + value;

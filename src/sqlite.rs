@@ -12,7 +12,7 @@ use worker::{SqlStorage, SqlStorageValue, console_error};
 /// A value bound to a `?`. A text is not copied on its way.
 #[derive(Debug, Clone)]
 pub enum Value<'a> {
-    /// Below 2^53: it crosses as a double.
+    /// It crosses as a double: beyond 2^53 it is rounded, which is behind every position and time there is.
     Integer(i64),
     Text(Cow<'a, str>),
 }

@@ -123,6 +123,25 @@ describe("SIGKILL under load", () => {
     assert.deepEqual(await client.devices(), DEVICES);
   });
 
+  test("what an event says anew of its device outlasts a kill", async () => {
+    const coreid = "updated";
+    await client.accepted(anEvent({ coreid, product_id: "12", fw_version: "3" }));
+    await client.accepted(anEvent({ coreid, fw_version: "4" }));
+    await client.accepted(anEvent({ coreid, userid: "owner" }));
+    await client.accepted(anEvent({ coreid }));
+    await worker.kill();
+    await worker.restart();
+    const { product_id, firmware_version, userid } = (await client.read("GET", `/v1/devices/${coreid}`)).body;
+    assert.deepEqual(
+      { product_id, firmware_version, userid },
+      {
+        product_id: "12",
+        firmware_version: "4",
+        userid: "owner",
+      },
+    );
+  });
+
   test("configuration and quarantine that were acknowledged outlast a kill", async () => {
     await client.define("/v1/sources/lasting", { responseTemplate: "still here" });
     assert.equal((await client.publish("{broken")).status, 400);

@@ -2,19 +2,25 @@
 //!
 //! JSON would escape every text and look for every quote; on that way it would be written and read four times. Here a
 //! text is its length and itself ([netstrings](https://cr.yp.to/proto/netstrings.txt)), and a struct is its fields in
-//! order, without their names: both ends are of the same build, or the message is not taken and is sent again.
+//! order, without their names. So both ends must mean the same fields, which [`FORMAT`] says.
 
 use crate::clock::Time;
 use serde_json::value::RawValue;
 
+/// Stands in front of everything, and is another with every change of what crosses. While a new version is taking over,
+/// an object may still run the old one: it refuses what it would misread, and the event is answered 503 until it has
+/// changed over too.
+pub const FORMAT: char = '1';
+
 /// What can be written so, and read again.
 ///
 /// ```
-/// use fieldhook_core::flat::{self, Flat};
+/// use fieldhook_core::flat;
 /// let written = flat::to_text(&(7u64, Some("a:b".to_owned())));
-/// assert_eq!(written, "7;3:a:b");
+/// assert_eq!(written, "17;3:a:b"); // the first is the format
 /// assert_eq!(flat::of_text::<(u64, Option<String>)>(&written), Some((7, Some("a:b".to_owned()))));
-/// assert_eq!(flat::of_text::<u64>("7;8;"), None); // nothing may be left
+/// assert_eq!(flat::of_text::<u64>("17;8;"), None); // nothing may be left
+/// assert_eq!(flat::of_text::<u64>("07;"), None); // another format
 /// ```
 pub trait Flat: Sized {
     fn write(&self, to: &mut String);
@@ -26,11 +32,13 @@ pub trait Flat: Sized {
 pub fn to_text<T: Flat>(value: &T) -> String {
     // Most events fit, and a text that grows is copied.
     let mut text = String::with_capacity(1_024);
+    text.push(FORMAT);
     value.write(&mut text);
     text
 }
 
-pub fn of_text<T: Flat>(mut text: &str) -> Option<T> {
+pub fn of_text<T: Flat>(text: &str) -> Option<T> {
+    let mut text = text.strip_prefix(FORMAT)?;
     let value = T::read(&mut text)?;
     text.is_empty().then_some(value)
 }
@@ -103,7 +111,8 @@ numbers!(u32, u64, usize);
 
 impl Flat for Time {
     fn write(&self, to: &mut String) {
-        self.millis().unsigned_abs().write(to);
+        // From 1970 on, as every one that is made.
+        u64::try_from(self.millis()).unwrap_or(0).write(to);
     }
 
     fn read(from: &mut &str) -> Option<Self> {
@@ -234,8 +243,11 @@ mod tests {
 
         #[test]
         fn whatever_comes_is_read_or_refused(text in any::<String>(), lengths in "[0-9:;+-]{0,40}") {
-            for text in [text, lengths] {
+            for text in [text, lengths].map(|text| format!("{FORMAT}{text}")) {
                 let _ = of_text::<All>(&text);
+                let _ = of_text::<crate::log::Accept>(&text);
+                let _ = of_text::<crate::log::Accepted>(&text);
+                let _ = of_text::<crate::fleet::append::Append>(&text);
                 let _ = of_text::<Vec<Box<RawValue>>>(&text);
             }
         }
@@ -243,8 +255,9 @@ mod tests {
 
     #[test]
     fn a_length_that_is_not_there_costs_nothing() {
-        assert_eq!(of_text::<Vec<String>>("18446744073709551615;1:a"), None);
-        assert_eq!(of_text::<String>("18446744073709551615:a"), None);
-        assert_eq!(of_text::<String>("1:é"), None, "within a character");
+        assert_eq!(of_text::<Vec<String>>("118446744073709551615;1:a"), None);
+        assert_eq!(of_text::<String>("118446744073709551615:a"), None);
+        assert_eq!(of_text::<String>("11:é"), None, "within a character");
+        assert_eq!(of_text::<String>("12:é"), Some("é".to_owned()));
     }
 }

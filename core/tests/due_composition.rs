@@ -36,6 +36,17 @@ fn plain(twin: &Twin, queue: &Queue, now: Time) -> Option<Due> {
     due::compose(twin, queue, Framing::Plain, 511, now)
 }
 
+/// What [`fieldhook_core::dialogue::Dialogue`] takes for granted where it does not ask what is due.
+#[test]
+fn of_what_was_never_wanted_nothing_is_due_whatever_the_device_reports() {
+    let (mut twin, queue) = (Twin::default(), Queue::default());
+    for report in [r#"{"a":1,"_v":0}"#, r#"{"a":2,"_ack":[1]}"#, r#"{"b":{"c":null}}"#] {
+        twin.apply_report(report, at(0), at(0));
+        assert_eq!(twin.desired_version(), 0);
+        assert_eq!(plain(&twin, &queue, at(1)), None);
+    }
+}
+
 fn parsed(due: &Due) -> Value {
     serde_json::from_str(&due.text).unwrap()
 }

@@ -125,3 +125,36 @@ fn is_one_whose_source_or_home_has_tokens_of_its_own() {
     assert_eq!(heard(&guarded, "b", OPEN), (false, guarded.clone()));
     assert_eq!(heard(&guarded, "a", OPEN), (true, open));
 }
+
+/// What an event changes of what is known of its device: it is written then, and only then.
+#[test]
+fn a_state_is_another_where_an_event_says_something_new() {
+    let entry = |product: Option<&str>, version: Option<&str>, owner: Option<&str>| {
+        let mut entry = entry("a", OPEN, due(), "");
+        entry.details.product_id = product.map(str::to_owned);
+        entry.details.fw_version = version.map(str::to_owned);
+        entry.details.userid = owner.map(str::to_owned);
+        entry
+    };
+    let first = entry(Some("12"), Some("3"), None);
+    let known = DeviceState::default().after("d", at(0), &first).unwrap();
+    assert_eq!(known.first_heard, Some(at(0)));
+    for (product, version, owner) in
+        [(None, None, None), (Some("12"), None, None), (Some("12"), Some("3"), None)]
+    {
+        assert_eq!(known.after("d", at(9), &entry(product, version, owner)), None);
+    }
+    for (product, version, owner) in
+        [(Some("13"), None, None), (None, Some("4"), None), (None, None, Some("u"))]
+    {
+        let after = known.after("d", at(9), &entry(product, version, owner)).unwrap();
+        let newest = |new: Option<&str>, old: &Option<String>| new.map(str::to_owned).or(old.clone());
+        assert_eq!(after.product_id, newest(product, &known.product_id));
+        assert_eq!(after.fw_version, newest(version, &known.fw_version));
+        assert_eq!(after.userid, newest(owner, &known.userid));
+        assert_eq!(after.first_heard, Some(at(0)));
+    }
+    // One that was only written to is heard now.
+    let unheard = DeviceState { first_heard: None, ..known.clone() };
+    assert_eq!(unheard.after("d", at(9), &entry(None, None, None)).unwrap().first_heard, Some(at(9)));
+}

@@ -127,8 +127,7 @@ fn change(
     let answer = change(&mut loaded)?;
     loaded.spoke = true;
     if loaded.device.device != device {
-        loaded.device.device = device.to_owned();
-        loaded.changed = true;
+        loaded.device.change().device = device.to_owned();
     }
     let is_new = loaded.device.born.is_none();
     object.settle(&mut loaded, isolate::now())?;

@@ -6,6 +6,7 @@
 mod delivery;
 mod dialogue;
 mod history;
+mod kept;
 mod outbox;
 mod retention;
 mod schema;
@@ -26,6 +27,7 @@ use fieldhook_core::rate::Bucket;
 use fieldhook_core::respond::{PENDING, is_under_way};
 use fieldhook_core::retention::{confirm_after, is_armed_by, is_due};
 use fieldhook_core::settings::Settings;
+use kept::Kept;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe};
@@ -66,12 +68,10 @@ struct Loaded {
     last_heard: Option<Time>,
     /// Which tables the log lies in, and which is written into.
     parts: Parts,
-    device: DeviceState,
+    device: Kept<DeviceState>,
     dialogue: Dialogue,
     /// The dialogue has changed since it was written.
     spoke: bool,
-    /// So has what is known of the device.
-    changed: bool,
     /// Events that this turn has written.
     fresh: Vec<Sent>,
 }
@@ -205,14 +205,10 @@ impl Inner {
         // By the object's own clock: those of two isolates differ, and between them time would pass twice.
         let wait = rate.look(settings.device_rate, isolate::now()).wait();
         let mut outcomes = Vec::with_capacity(accept.entries.len());
-        let mut new: Vec<String> = Vec::new();
         for entry in accept.entries {
-            let outcome = self.commit(&mut loaded, &accept.device, accept.at, entry, wait)?;
-            if let (Outcome::New { .. }, Some(sent)) = (&outcome, loaded.fresh.last()) {
-                new.push(sent.event.clone());
-            }
-            outcomes.push(outcome);
+            outcomes.push(self.commit(&mut loaded, &accept.device, accept.at, entry, wait)?);
         }
+        let new: Vec<String> = loaded.fresh.iter().map(|sent| sent.event.clone()).collect();
         if !new.is_empty() {
             self.settle(&mut loaded, accept.at)?;
             self.heed(&accept.ahead, loaded.device.pruned_to, first_seq)?;
@@ -256,7 +252,7 @@ impl Inner {
             let (twin, queue) = dialogue::write(&loaded.dialogue)?;
             sqlite::run(&self.sql, schema::WRITE_DIALOGUE, vec![twin.into(), queue.into()])?;
         }
-        if std::mem::take(&mut loaded.changed) {
+        if loaded.device.take_changed() {
             self.write_state(&loaded.device)?;
         }
         self.outbox.add(std::mem::take(&mut loaded.fresh));
@@ -298,8 +294,7 @@ impl Inner {
             loaded.parts.wrote(seq, at);
             loaded.last_heard = Some(at);
             if let Some(after) = loaded.device.after(device, at, &entry) {
-                loaded.device = after;
-                loaded.changed = true;
+                *loaded.device.change() = after;
             }
             let said = loaded.after(turn);
             if said.reply == PENDING {
@@ -383,10 +378,9 @@ impl Inner {
             next_seq,
             last_heard,
             parts,
-            device,
+            device: Kept::read(device),
             dialogue,
             spoke: false,
-            changed: false,
             fresh: Vec::new(),
         })
     }

@@ -71,14 +71,12 @@ struct Sender {
 impl Inner {
     /// Gives a device that is new its life and its shard.
     pub(super) fn settle(&self, loaded: &mut Loaded, now: Time) -> Result<()> {
-        let device = &mut loaded.device;
-        loaded.changed |= device.born.is_none() || device.member.is_none();
-        if device.born.is_none() {
-            device.born = Some(now);
+        if loaded.device.born.is_none() {
+            loaded.device.change().born = Some(now);
         }
-        if device.member.is_none() {
-            let shards = self.settings()?.fleet_shards;
-            device.member = Some(Membership::first(shard_of(&device.device, shards)));
+        if loaded.device.member.is_none() {
+            let shard = shard_of(&loaded.device.device, self.settings()?.fleet_shards);
+            loaded.device.change().member = Some(Membership::first(shard));
         }
         Ok(())
     }
@@ -213,10 +211,8 @@ impl Inner {
     fn join(&self, member: Membership) -> Result<()> {
         // Out while it changes: after an error the next call reads the tables.
         let Some(mut loaded) = self.loaded.take() else { return Ok(()) };
-        loaded.device.member = Some(member);
-        self.write_state(&loaded.device)?;
-        self.loaded.replace(Some(loaded));
-        Ok(())
+        loaded.device.change().member = Some(member);
+        self.keep(loaded)
     }
 
     /// When to make sure again.

@@ -85,8 +85,7 @@ fn passes(device: &Inner, loaded: &mut Loaded, last: u64, received: Time) -> Res
         return Ok(false);
     }
     device.expire_lanes(&loaded.device.device, loaded.device.pruned_to, last)?;
-    loaded.device.pruned_to = last;
-    loaded.device.pruned_last_heard = Some(received);
-    loaded.changed = true;
+    let state = loaded.device.change();
+    (state.pruned_to, state.pruned_last_heard) = (last, Some(received));
     Ok(true)
 }

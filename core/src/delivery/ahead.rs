@@ -5,7 +5,7 @@ use crate::clock::Time;
 use serde::{Deserialize, Serialize};
 
 /// What one integration has ahead of the clock, as who accepts an event tells the device's object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ahead {
     pub integration: String,
     /// Where its lane begins.

@@ -174,3 +174,36 @@ pub struct Confirmed {
     pub last: u64,
     pub at: Time,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flat::{of_text, to_text};
+
+    /// Where the texts differ, fields have changed: so must [`crate::flat::FORMAT`], and then they.
+    #[test]
+    fn a_run_crosses_as_it_is() {
+        let at = Time::from_millis;
+        let details = RawValue::from_string(r#"{"id":"1"}"#.to_owned()).unwrap();
+        let (event, data, key, reply) = ("t".to_owned(), "é".to_owned(), "k".to_owned(), "pok".to_owned());
+        let sent = Sent { seq: 8, received_at: at(5), event, data, details, key, reply };
+        let known = Append {
+            device: "d".into(),
+            born: at(1),
+            base: 7,
+            not_before: at(2),
+            first_heard: None,
+            sent: Vec::new(),
+        };
+        let run = Append { first_heard: Some(at(3)), sent: vec![sent], device: "d".into(), ..known };
+        let known = Append { first_heard: None, sent: Vec::new(), device: "d".into(), ..run };
+        for (append, written) in
+            [(run, "11:d1;7;2;3;1;8;5;1:t2:é10:{\"id\":\"1\"}1:k3:pok"), (known, "11:d1;7;2;-0;")]
+        {
+            assert_eq!(to_text(&append), written);
+            assert_eq!(format!("{:?}", of_text::<Append>(written).unwrap()), format!("{append:?}"));
+        }
+        let confirmed = Confirmed { last: 8, at: at(5) };
+        assert_eq!(of_text(&to_text(&confirmed)), Some(confirmed));
+    }
+}

@@ -76,7 +76,7 @@ pub struct Entry {
     pub fw_version: Option<String>,
 }
 
-/// Of an event's [`crate::log::Details`], what the index has of it. The rest is passed over unread.
+/// Of an event's [`crate::log::Details`], what the index has of it.
 #[derive(Deserialize)]
 struct Told {
     #[serde(default)]
@@ -110,7 +110,7 @@ impl Entry {
         self.first_heard = self.first_heard.or(Some(sent.received_at));
         self.last_heard = Some(sent.received_at);
         self.last_event = Some(sent.event.clone());
-        // A row that this version cannot read keeps its place in the order, and tells nothing more.
+        // A row that cannot be read keeps its place in the order, and tells nothing more.
         let Ok(told) = json::read::<Told>(sent.details.get()) else { return };
         self.product_id = told.product_id.map(short).or(self.product_id.take());
         self.fw_version = told.fw_version.map(short).or(self.fw_version.take());

@@ -158,6 +158,17 @@ mod tests {
         assert_eq!(format!("{accept:?}"), format!("{crossed:?}"));
     }
 
+    /// Where this fails, fields have changed: so must [`crate::flat::FORMAT`], and then this.
+    #[test]
+    fn what_crosses_is_of_this_format() {
+        let entry = Entry { way: Way::default(), ..entry(Plan::Said("phi".into())) };
+        let accept =
+            Accept { device: "d".into(), at: Time::from_millis(9), entries: vec![entry], ahead: vec![] };
+        let written = "11:d9;1;1:k4:t/é18:line\n\"quoted\" 5:x;1:11:d7;1:s2:12--+7:{\"a\":1}---10:text/plain\
+                       11:{\"ttl\": 60}3;-s3:phi+--0;";
+        assert_eq!(to_text(&accept), written);
+    }
+
     #[test]
     fn outcomes_cross_as_they_are() {
         let outcomes = vec![

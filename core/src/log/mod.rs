@@ -1,6 +1,6 @@
 //! The device's log: what is asked of a Device object for an event, what it answers, and what a row holds.
 //!
-//! Everything here crosses an object call ([`crossing`] says how) or lies in a row. Not here: SQL, which is in
+//! Everything here crosses an object call (`crossing.rs` says how) or lies in a row. Not here: SQL, which is in
 //! `src/device/`.
 
 mod crossing;
@@ -177,7 +177,7 @@ impl Details {
         }
         let mut details = self.clone();
         details.reply_too_large |= too_large;
-        details.report_error = report_error.map(str::to_owned);
+        details.report_error = report_error.map(str::to_owned).or(details.report_error);
         serde_json::value::to_raw_value(&details)
     }
 
