@@ -108,6 +108,8 @@ test("a hostile body is shown as text, and one that is no text as base64", async
     await row(page, "not text").waitFor();
     await assertFits(page);
     await row(page, "not text").getByRole("button").click();
+    // To be seen, and not only there: before that nothing hears the key.
+    await page.getByLabel("Body as it came").waitFor();
     assert.equal(await page.getByLabel("Body as it came").innerText(), "e/8A");
     await page.keyboard.press("Escape");
     await row(page, "window.ran").getByRole("button").click();

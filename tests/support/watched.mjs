@@ -64,9 +64,12 @@ export default {
     if (pathname === "/__append") {
       const [device, seq] = [searchParams.get("device"), Number(searchParams.get("seq"))];
       const details = { id: `${device}-${seq}`, coreid: device, published_at: 1, source: "default" };
-      const sent = [{ seq, received_at: 1, event: "temp", data: "1", details }];
-      const run = { device, born: 1, base: seq - 1, not_before: 0, first_heard: 1, sent };
-      return new Response(await shard().append(JSON.stringify(run)));
+      // As core/src/flat.rs has it: the format; device, born, base, not_before, first_heard; how many are sent, and of
+      // each seq, received_at, event, data, details, key, reply.
+      const text = (value) => `${value.length}:${value}`;
+      const sent = `${seq};1;${text("temp")}${text("1")}${text(JSON.stringify(details))}${text("")}${text("")}`;
+      const run = `1${text(device)}1;${seq - 1};0;1;1;${sent}`;
+      return new Response(await shard().append(run));
     }
     return shipped.default.fetch(request, env, ctx);
   },
