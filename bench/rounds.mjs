@@ -13,7 +13,7 @@ export async function measureRounds(windows, parts, plan) {
   const all = Object.values(parts).flatMap((part) => Object.entries(part.windows));
   for (const [name, options] of all) {
     say(`  warming up: ${name}`);
-    await windows.take({ ...options, seconds: plan.warmUp });
+    await windows.warmUp({ ...options, seconds: plan.warmUp });
   }
   const rounds = [];
   for (let round = 1; round <= plan.rounds; round++) {

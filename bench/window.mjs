@@ -24,6 +24,18 @@ export class Windows {
     this.#tries = tries;
   }
 
+  /** Lets a window run that nobody looks at, so that code is compiled and buffers are there. */
+  async warmUp(options) {
+    const subject = await this.#subjects.get(options.subject, options);
+    subject.resume();
+    try {
+      await this.#prepare(subject, options);
+      await this.#once(subject, options);
+    } finally {
+      subject.pause();
+    }
+  }
+
   /** Measures one window; the least disturbed of a few if none was quiet. */
   async take(options) {
     const subject = await this.#subjects.get(options.subject, options);
