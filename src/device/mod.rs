@@ -3,6 +3,7 @@
 //! It knows nothing of other devices. An event is accepted in one synchronous turn: the platform commits
 //! everything a turn writes at once, and holds the answer back until that is on disk.
 
+mod accept;
 mod delivery;
 mod dialogue;
 mod history;
@@ -14,18 +15,16 @@ mod series;
 
 use crate::isolate;
 use crate::parts;
-use crate::sqlite::{self, Schema, Value, integer};
+use crate::sqlite::{self, Schema};
 use fieldhook_core::clock::Time;
 use fieldhook_core::dialogue::{Dialogue, Said, Turn};
-use fieldhook_core::flat;
 use fieldhook_core::fleet::append::Sent;
 use fieldhook_core::json;
-use fieldhook_core::log::{Accept, Accepted, DeviceState, Entry, Outcome, Row};
-use fieldhook_core::parts::{PARTS, Parts};
+use fieldhook_core::log::{DeviceState, Row};
+use fieldhook_core::parts::Parts;
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
 use fieldhook_core::rate::Bucket;
-use fieldhook_core::respond::{PENDING, is_under_way};
-use fieldhook_core::retention::{confirm_after, is_armed_by, is_due};
+use fieldhook_core::retention::is_armed_by;
 use fieldhook_core::settings::Settings;
 use kept::Kept;
 use std::cell::{Cell, RefCell};
@@ -193,41 +192,6 @@ impl Inner {
         isolate::settings(&self.env)
     }
 
-    fn accept(self: &Rc<Self>, message: &str) -> Result<String> {
-        let accept: Accept = flat::of_text(message)
-            .ok_or_else(|| Problem::new(Code::Internal, "the events cannot be read"))?;
-        let was_awake = self.loaded.borrow().is_some();
-        let mut loaded = self.open()?;
-        let first_seq = loaded.next_seq;
-        let settings = self.settings()?;
-        loaded.parts.turn(accept.at, settings.retention);
-        let mut rate = self.rate.get();
-        // By the object's own clock: those of two isolates differ, and between them time would pass twice.
-        let wait = rate.look(settings.device_rate, isolate::now()).wait();
-        let mut outcomes = Vec::with_capacity(accept.entries.len());
-        for entry in accept.entries {
-            outcomes.push(self.commit(&mut loaded, &accept.device, accept.at, entry, wait)?);
-        }
-        let new: Vec<String> = loaded.fresh.iter().map(|sent| sent.event.clone()).collect();
-        if !new.is_empty() {
-            self.settle(&mut loaded, accept.at)?;
-            self.heed(&accept.ahead, loaded.device.pruned_to, first_seq)?;
-            self.arm_by(accept.at.plus_millis(confirm_after(was_awake)))?;
-            // Looked at every few events: a bound of megabytes is not missed by a few rows.
-            if is_due(first_seq, loaded.next_seq) {
-                retention::by_size(self, &mut loaded, settings.max_log)?;
-            }
-        }
-        self.keep(loaded)?;
-        rate.take(u32::try_from(new.len()).unwrap_or(u32::MAX));
-        self.rate.set(rate);
-        if !new.is_empty() {
-            self.send_off(Some(first_seq.saturating_sub(1)));
-            self.deliver_behind(first_seq, &new);
-        }
-        Ok(flat::to_text(&Accepted { outcomes }))
-    }
-
     /// What is known, to be changed, its tables made if there are none. It is taken out, and put back only by
     /// [`Inner::keep`]: after an error or a panic, memory and tables may differ, and the next call reads the
     /// tables.
@@ -257,104 +221,6 @@ impl Inner {
         }
         self.outbox.add(std::mem::take(&mut loaded.fresh));
         self.loaded.replace(Some(loaded));
-        Ok(())
-    }
-
-    /// Dedup, sequence and row in one statement; for a repeat a second one reads its reply. A device that has to `wait`
-    /// adds nothing, but a repeat is still answered.
-    fn commit(
-        &self,
-        loaded: &mut Loaded,
-        device: &str,
-        at: Time,
-        entry: Entry,
-        wait: Option<u32>,
-    ) -> Result<Outcome> {
-        #[cfg(feature = "inject")]
-        crate::inject::on_event(&entry.event);
-        // If the event turns out to be known, none of this was heard or said.
-        let admitted = entry.is_admitted(&loaded.device);
-        let turn = loaded.dialogue.answer(&entry, admitted, at);
-        let details = entry
-            .details
-            .to_row(turn.said.too_large, turn.report_error.as_deref())
-            .map_err(|_| Problem::new(Code::Internal, "the event cannot be written"))?;
-        let seq = loaded.next_seq;
-        let values = vec![
-            integer(seq),
-            entry.key.as_str().into(),
-            Value::Integer(at.millis()),
-            entry.event.as_str().into(),
-            entry.data.as_str().into(),
-            details.get().into(),
-            turn.kept().into(),
-        ];
-        if wait.is_none() && sqlite::run(&self.sql, schema::insert(loaded.parts.current()), values)? > 0 {
-            loaded.next_seq = seq + 1;
-            loaded.parts.wrote(seq, at);
-            loaded.last_heard = Some(at);
-            if let Some(after) = loaded.device.after(device, at, &entry) {
-                *loaded.device.change() = after;
-            }
-            let said = loaded.after(turn);
-            if said.reply == PENDING {
-                self.ask_from(&entry.key, at);
-            }
-            let Entry { key, event, data, .. } = entry;
-            let reply = said.reply.clone();
-            loaded.fresh.push(Sent { seq, received_at: at, event, data, details, key, reply });
-            return Ok(Outcome::New { seq, reply: said.reply, live: said.live });
-        }
-        let row = sqlite::first(&self.sql, schema::REPLY_OF, vec![entry.key.as_str().into()])?;
-        if let (None, Some(wait)) = (&row, wait) {
-            return Ok(Outcome::Limited { wait });
-        }
-        let (kept, seq) = row.map(|mut columns| (columns.text(), columns.unsigned())).unwrap_or_default();
-        if kept == PENDING {
-            return Ok(self.answer_later(&entry.key, seq, at));
-        }
-        let turn = loaded.dialogue.repeat(&entry, admitted, kept, at);
-        let said = loaded.after(turn);
-        Ok(Outcome::Duplicate { seq, reply: said.reply, live: said.live })
-    }
-
-    /// A repeat of an event whose reply a service gives: nothing while the service is being asked, else it is this one
-    /// that asks.
-    fn answer_later(&self, key: &str, seq: u64, now: Time) -> Outcome {
-        let since = self.asking.borrow().get(key).copied();
-        let reply = match is_under_way(since, now) {
-            true => String::new(),
-            false => {
-                self.ask_from(key, now);
-                PENDING.to_owned()
-            }
-        };
-        Outcome::Duplicate { seq, reply, live: true }
-    }
-
-    /// Remembers that a service is being asked.
-    fn ask_from(&self, key: &str, now: Time) {
-        let mut asking = self.asking.borrow_mut();
-        asking.retain(|_, since| is_under_way(Some(*since), now));
-        asking.insert(key.to_owned(), now);
-    }
-
-    /// Puts a service's answer into the row that waits for it.
-    fn answered(&self, key: &str, reply: &str, too_large: bool) -> Result<()> {
-        self.asking.borrow_mut().remove(key);
-        if !self.schema.exists(&self.sql)? {
-            return Ok(());
-        }
-        for part in 0..PARTS {
-            let answered = parts::of_part(schema::ANSWERED, part);
-            if sqlite::run(&self.sql, &answered, vec![reply.into(), key.into()])? == 0 {
-                continue;
-            }
-            if too_large {
-                sqlite::run(&self.sql, &parts::of_part(schema::TOO_LARGE, part), vec![key.into()])?;
-            }
-            break;
-        }
         Ok(())
     }
 
