@@ -7,10 +7,14 @@ const SMALL = 16_384;
 const UNFINISHED_MAX = 33_554_432;
 /** Or so many bodies as large as they may be, where that is more. */
 const LARGEST_AT_ONCE = 4;
+/** Bodies that say they are no longer than this give way to nobody who wants more, bytes: one event of the 16 KB that
+ * Particle allows, every character of it escaped, is shorter. */
+const MODEST = 65_536;
 
-/** Those that hold something, the one that has been still for longest first: whoever goes on sending stays. Plain
- * memory, which one request may take from another. */
-const unfinished = new Set();
+/** Those that hold something: who may want much first, and of these the one that has been still for longest, so that
+ * whoever goes on sending stays. Plain memory, which one request may take from another. */
+const large = new Set();
+const modest = new Set();
 let held = 0;
 
 /** The body's bytes; undefined where there are more than `limit`, null where it had to give way to others. */
@@ -19,7 +23,8 @@ export async function readBody(request, limit) {
   if (declared !== null && Number(declared) > limit) return undefined;
   if (declared !== null && Number(declared) <= SMALL) return new Uint8Array(await request.arrayBuffer());
   if (request.body === null) return new Uint8Array();
-  const body = { bytes: new Uint8Array(0), size: 0 };
+  const among = declared !== null && Number(declared) <= MODEST ? modest : large;
+  const body = { bytes: new Uint8Array(0), size: 0, among };
   try {
     for await (const part of request.body) {
       if (body.bytes === null) return null;
@@ -44,12 +49,14 @@ function append(body, part, limit) {
   }
   body.bytes.set(part, body.size);
   body.size = size;
-  unfinished.delete(body);
-  unfinished.add(body);
+  body.among.delete(body);
+  body.among.add(body);
   const most = Math.max(UNFINISHED_MAX, LARGEST_AT_ONCE * limit);
-  for (const stillest of unfinished) {
-    if (held <= most) break;
-    if (stillest !== body) release(stillest);
+  for (const among of [large, modest]) {
+    for (const stillest of among) {
+      if (held <= most) return;
+      if (stillest !== body) release(stillest);
+    }
   }
 }
 
@@ -57,5 +64,5 @@ function append(body, part, limit) {
 function release(body) {
   held -= body.bytes?.byteLength ?? 0;
   body.bytes = null;
-  unfinished.delete(body);
+  body.among.delete(body);
 }

@@ -11,10 +11,16 @@ const LIMIT = 1_000_000;
 const ROOM = Math.floor(33_554_432 / LIMIT);
 
 /** A body in the making: `send` a part of so many bytes, `end` it; `read` is what becomes of it. */
-function sending(limit = LIMIT) {
+function sending({ limit = LIMIT, declared } = {}) {
   let controller;
   const stream = new ReadableStream({ start: (given) => (controller = given) });
-  const request = new Request("http://fieldhook/hook", { method: "POST", body: stream, duplex: "half" });
+  const headers = declared === undefined ? {} : { "content-length": String(declared) };
+  const request = new Request("http://fieldhook/hook", {
+    method: "POST",
+    headers,
+    body: stream,
+    duplex: "half",
+  });
   const read = readBody(request, limit);
   return {
     read,
@@ -32,7 +38,7 @@ test("parts are one body, and no more than the limit is read", async () => {
   for (const size of [1, 20_000, 3]) await whole.send(size);
   whole.end();
   assert.equal((await whole.read).byteLength, 20_004);
-  const long = sending(10);
+  const long = sending({ limit: 10 });
   await long.send(11);
   assert.equal(await long.read, undefined);
 });
@@ -55,6 +61,28 @@ test("where there is no room, those that stand still give way, and one that goes
     read.slice(0, gaveWay).every((bytes) => bytes === null),
     "the first that stood still, first",
   );
+});
+
+test("who declares little gives way to nobody who may want more, however still it stands", async () => {
+  const little = sending({ declared: 60_000 });
+  await little.send(40_000);
+  const others = numbers(1, 2 * ROOM).map((n) => sending(n % 2 ? { declared: 900_000 } : {}));
+  for (const body of others) await body.send(600_000);
+  await little.send(20_000);
+  little.end();
+  assert.equal((await little.read)?.byteLength, 60_000);
+  for (const body of others) body.end();
+  const read = await Promise.all(others.map(({ read }) => read));
+  assert.ok(read.includes(null), "some of the others gave way");
+});
+
+test("of those that declare little, too, only so many have room", async () => {
+  const bodies = numbers(1, 2 * Math.ceil(33_554_432 / 40_000)).map(() => sending({ declared: 60_000 }));
+  for (const body of bodies) await body.send(40_000);
+  for (const body of bodies) body.end();
+  const read = await Promise.all(bodies.map(({ read }) => read));
+  assert.equal(read[0], null, "the stillest gave way");
+  assert.equal(read.at(-1)?.byteLength, 40_000, "the last did not");
 });
 
 test("what has been read or given up takes no room from others", async () => {
