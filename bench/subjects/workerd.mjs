@@ -1,5 +1,6 @@
 // A Worker on workerd alone: no Miniflare, no proxy, its objects' SQLite files in a folder.
 
+import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, join } from "node:path";
@@ -21,17 +22,22 @@ export async function prepareWorker({ entry, build, vars, port, storage, folder,
   mkdirSync(folder, { recursive: true });
   mkdirSync(storage, { recursive: true });
   const modules = await bundle(entry, build);
-  const [{ contents: text }] = modules;
+  const [{ contents: main }] = modules;
   // A Worker in JavaScript is given no wasm to compile.
   const used = modules.map(({ path, contents }) => ({ name: basename(path), contents }));
-  const named = used.filter(({ name }) => !name.endsWith(".wasm") || text.includes(name));
+  const named = used.filter(({ name }) => !name.endsWith(".wasm") || main.includes(name));
   for (const { name, contents } of named) writeFileSync(join(folder, name), contents);
   const names = named.map(({ name }) => name);
   const options = await workerOptions();
-  const config = join(folder, "config.capnp");
-  writeFileSync(config, capnp({ options, names, vars, port, storage, hasObjects, staysAwake }));
+  const [text, config] = [join(folder, "config.capnp"), join(folder, "config.bin")];
+  writeFileSync(text, capnp({ options, names, vars, port, storage, hasObjects, staysAwake }));
+  // In the form that Miniflare hands over too: or each start would first compile this text, byte by byte of the wasm.
+  writeFileSync(
+    config,
+    execFileSync(workerd, ["compile", "--config-only", text], { maxBuffer: 100_000_000 }),
+  );
   return () => {
-    const [program, ...args] = withParent(workerd, ["serve", config]);
+    const [program, ...args] = withParent(workerd, ["serve", "--binary", config]);
     return start(role, program, args, { stdio: ["ignore", "inherit", "pipe"] });
   };
 }
