@@ -10,6 +10,7 @@ import { CARGO_TOOLS } from "./pins.mjs";
 import { fingerprint, once } from "./stamps.mjs";
 import { nativeEnv, WASM, wasmEnv } from "./toolchain.mjs";
 import { VARIANTS } from "./variants.mjs";
+import { unwrapGlue } from "./wasm-glue.mjs";
 import { stripWasm } from "./wasm-strip.mjs";
 
 const SOURCES = [
@@ -35,6 +36,7 @@ export async function buildWorker(toolchain, variant = "release") {
       const log = join(LOGS, `${folder}.log`);
       await run("worker-build", workerBuildArguments(folder, features), { cwd: inRoot(), env, log });
       stripWasm(wasm);
+      unwrapGlue(inRoot(folder, "index.js"));
     }),
   );
   if (built) say(`  ${size(wasm)}`);
