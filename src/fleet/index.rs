@@ -23,6 +23,11 @@ impl Shard {
         if let Some(entry) = loaded.pending.get(device) {
             return Ok(Some(entry.clone()));
         }
+        self.written(device)
+    }
+
+    /// The same as it was written last.
+    pub(super) fn written(&self, device: &str) -> Result<Option<Entry>> {
         let row = sqlite::first(&self.sql, schema::ENTRY, vec![device.into()])?;
         row.map(|mut columns| read(&columns.text())).transpose()
     }
@@ -43,7 +48,8 @@ impl Shard {
             }
             // Without an entry the device has left or was deleted.
             if let Some(mut entry) = entry {
-                run.iter().for_each(|sent| entry.hear(sent));
+                let last = run.last().map_or(entry.last_seq, |sent| sent.seq);
+                entry.hear(&run, last);
                 loaded.pending.insert(device, entry);
             }
         }

@@ -251,9 +251,13 @@ impl Shard {
         let append: Append =
             flat::of_text(message).ok_or_else(|| Problem::new(Code::Internal, "the run cannot be read"))?;
         let mut loaded = self.open()?;
-        let entry = self.entry(&loaded, &append.device)?;
         let seqs: Vec<u64> = append.sent.iter().map(|sent| sent.seq).collect();
-        let (range, last) = match judge(entry.as_ref().map(Entry::known), append.born, append.base, &seqs) {
+        let written = match loaded.pending.contains_key(&append.device) {
+            true => None,
+            false => self.written(&append.device)?,
+        };
+        let known = loaded.pending.get(&append.device).or(written.as_ref()).map(Entry::known);
+        let (range, last) = match judge(known, append.born, append.base, &seqs) {
             Verdict::Take { range, last } => (range, last),
             Verdict::Missing { last } => {
                 let at = loaded.at;
@@ -266,27 +270,27 @@ impl Shard {
             }
         };
         let now = isolate::now();
-        let known = entry.filter(|entry| entry.born == append.born);
-        let is_new = known.is_none();
-        let mut entry =
-            known.unwrap_or_else(|| Entry::new(&append.device, append.born, append.base, append.first_heard));
-        let is_lifted = range.is_empty() && entry.last_seq != last;
+        let known = known.filter(|known| known.born == append.born);
+        let is_lifted = range.is_empty() && known.is_some_and(|known| known.last != last);
         let sent = append.sent.get(range).unwrap_or_default();
         if !sent.is_empty() {
             self.write_run(&mut loaded, &append, sent, now)?;
             for sent in sent {
-                entry.hear(sent);
                 loaded.days.entry(day_of(sent.received_at)).or_default().events += 1;
                 loaded.minutes.count(sent.received_at);
             }
         }
-        entry.last_seq = last;
-        if is_new || is_lifted {
+        if known.is_none() || is_lifted {
             // What the log alone does not tell is written at once.
+            let pending = loaded.pending.remove(&append.device).or(written);
+            let mut entry =
+                pending.filter(|entry| entry.born == append.born).unwrap_or_else(|| append.entry());
+            entry.hear(sent, last);
             self.write_entries(&[&entry])?;
-            loaded.pending.remove(&append.device);
         } else if !sent.is_empty() {
-            loaded.pending.insert(append.device.clone(), entry);
+            // Where it lies: a copy of it would be made for each event.
+            let pending = loaded.pending.entry(append.device.clone());
+            pending.or_insert_with(|| written.unwrap_or_else(|| append.entry())).hear(sent, last);
         }
         self.look_after(&mut loaded, sent.len() as u64, now)?;
         let confirmed = Confirmed { last, at: loaded.at };

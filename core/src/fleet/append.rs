@@ -1,6 +1,7 @@
 //! What a device appends to its shard, and what of it the shard takes: the contiguous next run and nothing
 //! else, so that every reader of the shard sees each event once and in the order of its device's log.
 
+use super::index::Entry;
 use crate::clock::Time;
 use crate::flat;
 use crate::json;
@@ -29,6 +30,13 @@ pub struct Append {
     /// When the device was first heard; `None` for one that was only written to.
     pub first_heard: Option<Time>,
     pub sent: Vec<Sent>,
+}
+
+impl Append {
+    /// What the index begins with for a device that the shard hears of for the first time.
+    pub fn entry(&self) -> Entry {
+        Entry::new(&self.device, self.born, self.base, self.first_heard)
+    }
 }
 
 flat!(Append { device, born, base, not_before, first_heard, sent });

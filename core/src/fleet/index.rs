@@ -104,12 +104,18 @@ impl Entry {
         Known { born: self.born, last: self.last_seq }
     }
 
-    /// Takes an event in, in order of the device's log.
-    pub fn hear(&mut self, sent: &Sent) {
-        self.last_seq = sent.seq;
+    /// Takes a run of the device's log in.
+    ///
+    /// `last` is up to where the shard has it then, which may be further than the run: see [`super::append::judge`].
+    pub fn hear(&mut self, run: &[Sent], last: u64) {
+        run.iter().for_each(|sent| self.hear_one(sent));
+        self.last_seq = last;
+    }
+
+    fn hear_one(&mut self, sent: &Sent) {
         self.first_heard = self.first_heard.or(Some(sent.received_at));
         self.last_heard = Some(sent.received_at);
-        self.last_event = Some(sent.event.clone());
+        self.last_event.get_or_insert_default().clone_from(&sent.event);
         // A row that cannot be read keeps its place in the order, and tells nothing more.
         let Ok(told) = json::read::<Told>(sent.details.get()) else { return };
         self.product_id = told.product_id.map(short).or(self.product_id.take());
@@ -242,8 +248,8 @@ mod tests {
     #[test]
     fn the_newest_event_is_known_and_what_it_does_not_say_stays() {
         let mut entry = Entry::new("d", Time::from_millis(1), 0, None);
-        entry.hear(&sent(1, 10, "temp", r#","product_id":"7","fw_version":"2""#));
-        entry.hear(&sent(2, 20, "door", ""));
+        entry.hear(&[sent(1, 10, "temp", r#","product_id":"7","fw_version":"2""#)], 1);
+        entry.hear(&[sent(2, 20, "door", "")], 2);
         assert_eq!(entry.first_heard, Some(Time::from_millis(10)));
         assert_eq!((entry.last_seq, entry.last_event.as_deref()), (2, Some("door")));
         assert_eq!((entry.product_id.as_deref(), entry.fw_version.as_deref()), (Some("7"), Some("2")));
@@ -253,7 +259,7 @@ mod tests {
     fn every_part_of_a_filter_must_hold() {
         let now = Time::from_millis(ONLINE_WITHIN + 10);
         let mut entry = Entry::new("abc", Time::from_millis(1), 0, None);
-        entry.hear(&sent(1, 10, "temp/in", r#","product_id":"7""#));
+        entry.hear(&[sent(1, 10, "temp/in", r#","product_id":"7""#)], 1);
         let read = |query: &str| {
             let url = format!("https://x.dev/v1/devices?{query}");
             Filter::read(&Request::new("GET", &url, Headers::default(), Body::Bytes(Vec::new())))
