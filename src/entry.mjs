@@ -69,7 +69,7 @@ export class Device extends DurableObject {
   }
 
   accept(message) {
-    return this.#whole(() => this.#rust.accept(message));
+    return this.#rust.recall(message) ?? this.#whole(() => this.#rust.accept());
   }
 
   describe() {

@@ -104,9 +104,9 @@ impl Platform {
 }
 
 /// The snapshot if there is one that needs no asking.
-pub fn known_snapshot() -> Option<Rc<Snapshot>> {
+pub fn known_snapshot(now: Time) -> Option<Rc<Snapshot>> {
     let (at, snapshot) = SNAPSHOT.with_borrow(Clone::clone)?;
-    match freshness(Some(at), FAILED.get(), now().millis()) {
+    match freshness(Some(at), FAILED.get(), now.millis()) {
         Freshness::Stale => None,
         Freshness::Fresh | Freshness::Ageing => Some(snapshot),
     }
@@ -117,7 +117,7 @@ pub fn known_snapshot() -> Option<Rc<Snapshot>> {
 /// # Errors
 /// `unavailable` where there is no snapshot at all, or none of that version.
 pub async fn snapshot_of(env: &Env, version: u64) -> Result<Rc<Snapshot>> {
-    if let Some(snapshot) = known_snapshot().filter(|known| known.version >= version) {
+    if let Some(snapshot) = known_snapshot(now()).filter(|known| known.version >= version) {
         return Ok(snapshot);
     }
     let old = SNAPSHOT.with_borrow(|cached| cached.as_ref().map(|(_, snapshot)| snapshot.clone()));

@@ -20,6 +20,7 @@ mod limits;
 mod parts;
 mod registry;
 mod router;
+mod rows;
 mod rpc;
 mod seal;
 mod sqlite;

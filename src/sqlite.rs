@@ -143,7 +143,7 @@ pub fn first(sql: &SqlStorage, query: &str, values: Vec<Value<'_>>) -> Result<Op
 }
 
 /// The log gets SQLite's words, the caller does not.
-fn failed(error: &worker::Error) -> Problem {
+pub fn failed(error: &worker::Error) -> Problem {
     console_error!("sqlite: {error}");
     Problem::new(Code::Unavailable, "the store did not answer")
 }

@@ -12,7 +12,7 @@ const RETENTION_MS = 3_000;
 /** What the runtime has to do after an answer takes a few milliseconds; this is ample. */
 const SETTLED = 150;
 /** Calls between JavaScript and wasm for a new event of a known device, in the Worker and both objects together. */
-const CROSSINGS = { off: { into: 25, out: 68 }, on: { into: 36, out: 122 } };
+const CROSSINGS = { off: { into: 26, out: 36 }, on: { into: 37, out: 90 } };
 
 const sum = (table) => Object.values(table).reduce((total, count) => total + count, 0);
 

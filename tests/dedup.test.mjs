@@ -162,6 +162,23 @@ describe("an event counts once", { concurrency: true }, () => {
         assert.equal(await repeats(event), true);
       });
 
+      test("an event of a device that was deleted meanwhile is new, however soon it comes again", async () => {
+        const event = anEvent({ data: "soon", coreid: "deleted" });
+        await client.accepted(event, { to: "/hook/echo" });
+        assert.equal((await client.admin("DELETE", "/v1/devices/deleted")).status, 200);
+        if (DEDUP_KV === "off") assert.equal(await repeats(event, { to: "/hook/echo" }), false);
+      });
+
+      test("a batch of repeats, one of them long ago, says so of each", async () => {
+        const all = numbers(1, 7).map(() => anEvent({ coreid: "long-ago" }));
+        await client.accepted(all);
+        for (const some of [all.slice(-2), [all[0], ...all.slice(-2)], all]) {
+          const answer = await client.publish(some);
+          assert.deepEqual(await answer.json(), { accepted: 0, duplicates: some.length, refused: [] });
+        }
+        assert.equal((await client.log("long-ago")).length, 7);
+      });
+
       test("a repeat is known after the Worker has started again", async () => {
         const event = anEvent({ data: "before", coreid: "restarted" });
         await client.accepted(event, { to: "/hook/echo" });

@@ -3,11 +3,13 @@
 use super::{Inner, Loaded, retention, schema};
 use crate::isolate;
 use crate::parts;
-use crate::sqlite::{self, Value, integer};
+use crate::rows::EventRow;
+use crate::sqlite;
 use fieldhook_core::clock::Time;
+use fieldhook_core::dialogue::Said;
 use fieldhook_core::flat;
 use fieldhook_core::fleet::append::Sent;
-use fieldhook_core::log::{Accept, Accepted, Entry, Outcome};
+use fieldhook_core::log::{Accept, Accepted, Entry, Known, Outcome};
 use fieldhook_core::parts::PARTS;
 use fieldhook_core::problem::{Code, Problem, Result};
 use fieldhook_core::respond::{PENDING, is_under_way};
@@ -15,9 +17,33 @@ use fieldhook_core::retention::{confirm_after, is_due};
 use std::rc::Rc;
 
 impl Inner {
-    pub(super) fn accept(self: &Rc<Self>, message: &str) -> Result<String> {
+    /// Answers a call in which every event is a repeat that is remembered, and changes nothing: no table is looked at.
+    /// Any other is kept for [`Inner::accept`].
+    pub(super) fn recall(&self, message: &str) -> Result<Option<String>> {
         let accept: Accept = flat::of_text(message)
             .ok_or_else(|| Problem::new(Code::Internal, "the events cannot be read"))?;
+        let outcomes = accept.entries.iter().map(|entry| self.outcome_of(entry, accept.at)).collect();
+        if let Some(outcomes) = outcomes {
+            return Ok(Some(flat::to_text(&Accepted { outcomes })));
+        }
+        self.incoming.replace(Some(accept));
+        Ok(None)
+    }
+
+    fn outcome_of(&self, entry: &Entry, at: Time) -> Option<Outcome> {
+        let (loaded, recent) = (self.loaded.borrow(), self.recent.borrow());
+        let (loaded, known) = (loaded.as_ref()?, recent.find(&entry.key)?);
+        let admitted = entry.is_admitted(&loaded.device);
+        let turn = loaded.dialogue.repeat(entry, admitted, known.kept.clone(), at);
+        let Said { reply, live, .. } = turn.said;
+        turn.dialogue.is_none().then_some(Outcome::Duplicate { seq: known.seq, reply, live })
+    }
+
+    /// Takes in the events of the call that [`Inner::recall`] could not answer.
+    pub(super) fn accept(self: &Rc<Self>) -> Result<String> {
+        let accept = self.incoming.take();
+        let accept =
+            accept.ok_or_else(|| Problem::new(Code::Internal, "there are no events to be taken in"))?;
         let was_awake = self.loaded.borrow().is_some();
         let mut loaded = self.open()?;
         let first_seq = loaded.next_seq;
@@ -25,7 +51,8 @@ impl Inner {
         loaded.parts.turn(accept.at, settings.retention);
         let mut rate = self.rate.get();
         // By the object's own clock: those of two isolates differ, and between them time would pass twice.
-        let wait = rate.look(settings.device_rate, isolate::now()).wait();
+        let now = isolate::now();
+        let wait = rate.look(settings.device_rate, now).wait();
         let mut outcomes = Vec::with_capacity(accept.entries.len());
         for entry in accept.entries {
             outcomes.push(self.commit(&mut loaded, &accept.device, accept.at, entry, wait)?);
@@ -34,7 +61,7 @@ impl Inner {
         if !new.is_empty() {
             self.settle(&mut loaded, accept.at)?;
             self.heed(&accept.ahead, loaded.device.pruned_to, first_seq)?;
-            self.arm_by(accept.at.plus_millis(confirm_after(was_awake)))?;
+            self.arm_by(accept.at.plus_millis(confirm_after(was_awake)), now)?;
             // Looked at every few events: a bound of megabytes is not missed by a few rows.
             if is_due(first_seq, loaded.next_seq) {
                 retention::by_size(self, &mut loaded, settings.max_log)?;
@@ -44,8 +71,8 @@ impl Inner {
         rate.take(u32::try_from(new.len()).unwrap_or(u32::MAX));
         self.rate.set(rate);
         if !new.is_empty() {
-            self.send_off(Some(first_seq.saturating_sub(1)));
-            self.deliver_behind(first_seq, &new);
+            self.send_off(Some(first_seq.saturating_sub(1)), now);
+            self.deliver_behind(first_seq, &new, now);
         }
         Ok(flat::to_text(&Accepted { outcomes }))
     }
@@ -70,16 +97,10 @@ impl Inner {
             .to_row(turn.said.too_large, turn.report_error.as_deref())
             .map_err(|_| Problem::new(Code::Internal, "the event cannot be written"))?;
         let seq = loaded.next_seq;
-        let values = vec![
-            integer(seq),
-            entry.key.as_str().into(),
-            Value::Integer(at.millis()),
-            entry.event.as_str().into(),
-            entry.data.as_str().into(),
-            details.get().into(),
-            turn.kept().into(),
-        ];
-        if wait.is_none() && sqlite::run(&self.sql, schema::insert(loaded.parts.current()), values)? > 0 {
+        let Entry { key, event, data, .. } = &entry;
+        let row = EventRow { seq, key, at, event, data, details: details.get(), reply: turn.kept() };
+        if wait.is_none() && schema::write_event(&self.sql, &row, loaded.parts.current())? > 0 {
+            self.remember_event(key, seq, turn.kept());
             loaded.next_seq = seq + 1;
             loaded.parts.wrote(seq, at);
             loaded.last_heard = Some(at);
@@ -103,9 +124,18 @@ impl Inner {
         if kept == PENDING {
             return Ok(self.answer_later(&entry.key, seq, at));
         }
+        self.remember_event(&entry.key, seq, &kept);
         let turn = loaded.dialogue.repeat(&entry, admitted, kept, at);
         let said = loaded.after(turn);
         Ok(Outcome::Duplicate { seq, reply: said.reply, live: said.live })
+    }
+
+    /// For repeats that come soon. One that waits for its reply is not known yet, one that is not there has no number.
+    fn remember_event(&self, key: &str, seq: u64, kept: &str) {
+        if kept != PENDING && seq > 0 {
+            let known = Known { key: key.to_owned(), seq, kept: kept.to_owned() };
+            self.recent.borrow_mut().remember(known);
+        }
     }
 
     /// A repeat of an event whose reply a service gives: nothing while the service is being asked, else it is this one

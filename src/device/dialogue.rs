@@ -130,13 +130,14 @@ fn change(
         loaded.device.change().device = device.to_owned();
     }
     let is_new = loaded.device.born.is_none();
-    object.settle(&mut loaded, isolate::now())?;
+    let now = isolate::now();
+    object.settle(&mut loaded, now)?;
     if is_new {
-        object.arm(isolate::now())?;
+        object.arm(now)?;
     }
     object.keep(loaded)?;
     if is_new {
-        object.send_off(None);
+        object.send_off(None, now);
     }
     Ok(answer)
 }

@@ -20,7 +20,7 @@ use fieldhook_core::clock::Time;
 use fieldhook_core::dialogue::{Dialogue, Said, Turn};
 use fieldhook_core::fleet::append::Sent;
 use fieldhook_core::json;
-use fieldhook_core::log::{DeviceState, Row};
+use fieldhook_core::log::{Accept, DeviceState, Recent, Row};
 use fieldhook_core::parts::Parts;
 use fieldhook_core::problem::{Code, Problem, Result, to_wire};
 use fieldhook_core::rate::Bucket;
@@ -53,6 +53,9 @@ struct Inner {
     loaded: RefCell<Option<Loaded>>,
     outbox: outbox::Outbox,
     delivery: delivery::Delivery,
+    /// The events of the call under way.
+    incoming: RefCell<Option<Accept>>,
+    recent: RefCell<Recent>,
     /// Events whose reply a service is being asked for, by key, and since when.
     asking: RefCell<BTreeMap<String, Time>>,
     /// What is left of the device's rate. Only remembered: an object that slept begins with a full one.
@@ -76,6 +79,11 @@ struct Loaded {
 }
 
 impl Loaded {
+    /// 0 where there is nothing.
+    fn last_seq(&self) -> u64 {
+        self.next_seq.saturating_sub(1)
+    }
+
     /// Takes what a turn has changed as what is known; it is to be written.
     fn after(&mut self, turn: Turn) -> Said {
         if let Some(dialogue) = turn.dialogue {
@@ -105,6 +113,8 @@ impl Device {
                 loaded,
                 outbox,
                 delivery,
+                incoming: RefCell::default(),
+                recent: RefCell::default(),
                 asking,
                 rate,
                 alarm_at,
@@ -112,12 +122,18 @@ impl Device {
         }
     }
 
-    /// Commits the events of an [`Accept`]; answers an [`Accepted`]. `entry.mjs` runs it as one transaction.
+    /// Looks at the events of an [`Accept`]: answers an [`Accepted`] where memory has them all, or keeps them for
+    /// [`Device::accept`], which comes next then, in the same turn.
+    pub fn recall(&self, message: &str) -> std::result::Result<Option<String>, JsError> {
+        self.inner.recall(message).map_err(|problem| JsError::new(&problem.detail))
+    }
+
+    /// Commits the events that were kept; answers an [`Accepted`]. `entry.mjs` runs it as one transaction.
     ///
     /// # Errors
     /// Throws where anything could not be written: the caller must not acknowledge.
-    pub fn accept(&self, message: &str) -> std::result::Result<String, JsError> {
-        self.inner.accept(message).map_err(|problem| JsError::new(&problem.detail))
+    pub fn accept(&self) -> std::result::Result<String, JsError> {
+        self.inner.accept().map_err(|problem| JsError::new(&problem.detail))
     }
 
     /// The device as `GET /v1/devices/{id}` shows it.
@@ -203,6 +219,7 @@ impl Inner {
                 self.schema.forget();
                 self.outbox.forget();
                 self.delivery.forget();
+                self.recent.borrow_mut().forget();
                 self.alarm_at.set(None);
                 self.schema.prepare(&self.sql)?;
                 self.load()
@@ -290,12 +307,12 @@ impl Inner {
     /// Sets the safety alarm in the commit's own turn, if none is set that comes as early: that the shard is told
     /// cannot be lost to a crash.
     fn arm(&self, now: Time) -> Result<()> {
-        self.arm_by(Inner::make_sure_at(now))
+        self.arm_by(Inner::make_sure_at(now), now)
     }
 
     /// Sees that the alarm comes by then.
-    fn arm_by(&self, at: Time) -> Result<()> {
-        match is_armed_by(self.alarm_at.get(), at, isolate::now()) {
+    fn arm_by(&self, at: Time, now: Time) -> Result<()> {
+        match is_armed_by(self.alarm_at.get(), at, now) {
             true => Ok(()),
             false => self.set_alarm(at),
         }
@@ -332,7 +349,7 @@ impl Inner {
         }
         if self.delivery.is_running() {
             // Begun before this alarm, which was theirs: should it be lost, there is another.
-            self.arm_by(Inner::make_sure_at(isolate::now()))?;
+            self.arm(isolate::now())?;
         }
         Ok(())
     }
@@ -373,6 +390,7 @@ impl Inner {
         self.loaded.replace(None);
         self.outbox.forget();
         self.delivery.forget();
+        self.recent.borrow_mut().forget();
         self.alarm_at.set(None);
     }
 }

@@ -83,11 +83,11 @@ impl Inner {
 
     /// Brings the shard up to date behind the answer; nothing if that is under way. `guess` is up to where the
     /// shard most likely has the log.
-    pub(super) fn send_off(self: &Rc<Self>, guess: Option<u64>) {
-        if self.is_sending() {
+    pub(super) fn send_off(self: &Rc<Self>, guess: Option<u64>, now: Time) {
+        if self.is_sending(now) {
             return;
         }
-        self.outbox.sending.set(Some(isolate::now()));
+        self.outbox.sending.set(Some(now));
         let this = self.clone();
         self.state.wait_until(async move {
             if let Err(problem) = this.send(guess).await {
@@ -99,10 +99,11 @@ impl Inner {
 
     /// For the safety alarm: sends what is missing, and answers whether the shard has everything now.
     pub(super) async fn make_sure(self: &Rc<Self>) -> bool {
-        if self.is_sending() {
+        let now = isolate::now();
+        if self.is_sending(now) {
             return false;
         }
-        self.outbox.sending.set(Some(isolate::now()));
+        self.outbox.sending.set(Some(now));
         match self.send(None).await {
             Ok(()) => true,
             Err(problem) => {
@@ -112,8 +113,7 @@ impl Inner {
         }
     }
 
-    fn is_sending(&self) -> bool {
-        let now = isolate::now();
+    fn is_sending(&self, now: Time) -> bool {
         self.outbox.sending.get().is_some_and(|since| since.distance(now) < IN_FLIGHT_MAX)
     }
 
@@ -125,10 +125,10 @@ impl Inner {
 
     async fn steps(self: &Rc<Self>, mut guess: Option<u64>) -> Result<()> {
         let shards = self.settings()?.fleet_shards;
-        while let Some(sender) = self.sender()? {
-            let home = shard_of(&sender.device, shards);
-            let confirmed = self.outbox.confirmed.get().map(|confirmed| confirmed.last);
-            match next(&sender.member, &home, confirmed, guess.take(), sender.last) {
+        // Looked at anew at each step: what was true before an object call need not be true after it.
+        while let Some(step) = self.next_step(shards, guess.take())? {
+            let Some(sender) = self.sender()? else { break };
+            match step {
                 Step::Append { after } => self.append(sender, after).await?,
                 Step::Move { shard } => {
                     let at = self.outbox.confirmed.get().map_or(Time::from_millis(0), |it| it.at);
@@ -140,7 +140,7 @@ impl Inner {
                     fleet.leave(&sender.device, sender.born.millis()).await?;
                     self.join(Membership { left: None, ..sender.member })?;
                 }
-                Step::Done => return Ok(()),
+                Step::Done => break,
             }
         }
         Ok(())
@@ -157,12 +157,12 @@ impl Inner {
             sent: self.run_behind(after)?,
         };
         let confirmed = fleet.append(&append).await?;
-        match self.sender()? {
-            Some(now) if now.born == append.born => {
+        match self.about(|loaded| (loaded.device.born, loaded.last_seq()))? {
+            Some((Some(born), last)) if born == append.born => {
                 let confirmed = confirmed
                     .ok_or_else(|| Problem::new(Code::Unavailable, "the shard knows a later life"))?;
                 // Never more than there is, so that what comes next is sent.
-                let last = confirmed.last.min(now.last);
+                let last = confirmed.last.min(last);
                 self.outbox.confirmed.set(Some(Confirmed { last, ..confirmed }));
                 Ok(())
             }
@@ -192,7 +192,16 @@ impl Inner {
         Ok(run)
     }
 
-    /// Looked at anew at each step: what was true before an object call need not be true after it.
+    /// `None` where nothing is left to do.
+    fn next_step(&self, shards: u32, guess: Option<u64>) -> Result<Option<Step>> {
+        let confirmed = self.outbox.confirmed.get().map(|confirmed| confirmed.last);
+        let step = self.about(|loaded| {
+            let (member, home) = (loaded.device.member.as_ref()?, shard_of(&loaded.device.device, shards));
+            Some(next(member, &home, confirmed, guess, loaded.last_seq()))
+        })?;
+        Ok(step.flatten().filter(|step| *step != Step::Done))
+    }
+
     fn sender(&self) -> Result<Option<Sender>> {
         let sender = self.about(|loaded| {
             let device = &loaded.device;
@@ -202,7 +211,7 @@ impl Inner {
                 first_heard: device.first_heard,
                 member: device.member.clone()?,
                 pruned_to: device.pruned_to,
-                last: loaded.next_seq.saturating_sub(1),
+                last: loaded.last_seq(),
             })
         })?;
         Ok(sender.flatten())

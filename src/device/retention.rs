@@ -1,6 +1,5 @@
 //! What a log does not keep: by age when the alarm comes, by size when an event does. It goes a part at a time.
 
-use super::delivery::LOOK_AGAIN;
 use super::{Inner, Loaded, schema};
 use crate::isolate;
 use crate::parts::{firsts, of_part};
@@ -79,9 +78,9 @@ fn remove(device: &Inner, loaded: &mut Loaded, last: u64) -> Result<()> {
 /// Takes in that everything up to a sequence number goes, and counts what was not delivered; [`Inner::keep`] writes it.
 /// Answers whether it may go now.
 fn passes(device: &Inner, loaded: &mut Loaded, last: u64, received: Time) -> Result<bool> {
-    if isolate::known_snapshot().is_none() {
+    if isolate::known_snapshot(isolate::now()).is_none() {
         // The alarm finds out first who has not been given these events yet.
-        device.arm_by(isolate::now().plus_millis(LOOK_AGAIN))?;
+        device.look_again()?;
         return Ok(false);
     }
     device.expire_lanes(&loaded.device.device, loaded.device.pruned_to, last)?;

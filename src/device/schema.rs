@@ -4,6 +4,11 @@
 //! the others. It is read through the view `events`. A query of the view that orders by `seq` must also select it, or
 //! SQLite sorts all there is instead of merging four indexes.
 
+use crate::rows::{EventRow, Statement};
+use fieldhook_core::parts::PARTS;
+use fieldhook_core::problem::Result;
+use worker::SqlStorage;
+
 /// A table for a part of the log.
 macro_rules! part {
     ($table:literal) => {
@@ -91,7 +96,19 @@ macro_rules! insert {
     };
 }
 
-pub fn insert(part: usize) -> &'static str {
+thread_local! {
+    static INSERT: [Statement; PARTS] = std::array::from_fn(|part| Statement::new(insert(part)));
+}
+
+/// Writes a row into a part; 0 where its key is known.
+pub fn write_event(sql: &SqlStorage, row: &EventRow<'_>, part: usize) -> Result<usize> {
+    INSERT.with(|parts| match parts.get(part) {
+        Some(statement) => row.write(sql, statement),
+        None => row.write(sql, &Statement::new(insert(part))),
+    })
+}
+
+fn insert(part: usize) -> &'static str {
     match part {
         1 => insert!("log1", "log", "log2", "log3"),
         2 => insert!("log2", "log", "log1", "log3"),

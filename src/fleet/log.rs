@@ -3,6 +3,7 @@
 use super::{Loaded, Shard, schema};
 use crate::isolate;
 use crate::parts::{firsts, of_part};
+use crate::rows::RunRow;
 use crate::sqlite::{self, Value, integer};
 use fieldhook_core::clock::Time;
 use fieldhook_core::fleet::append::{Append, Sent, to_stored};
@@ -24,14 +25,10 @@ impl Shard {
         loaded.parts.turn(loaded.at, isolate::settings(&self.env)?.retention);
         let body = to_stored(sent).map_err(|_| Problem::new(Code::Internal, "the run cannot be written"))?;
         loaded.behind.wrote(sent.len() as u64, body.len());
-        let values = vec![
-            integer(loaded.head),
-            Value::Integer(loaded.at.millis()),
-            append.device.as_str().into(),
-            Value::Integer(append.born.millis()),
-            body.into(),
-        ];
-        self.write(&of_part(schema::INSERT, loaded.parts.current()), values)?;
+        let (position, at, device, born) = (loaded.head, loaded.at, append.device.as_str(), append.born);
+        let row = RunRow { position, at, device, born, body: &body };
+        self.schema.prepare(&self.sql)?;
+        schema::write_run(&self.sql, &row, loaded.parts.current())?;
         loaded.parts.wrote(loaded.head, loaded.at);
         Ok(())
     }

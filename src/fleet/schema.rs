@@ -2,6 +2,12 @@
 //!
 //! The log lies in four tables, as that of a device does, and is read through the view `runs`: see `device/schema.rs`.
 
+use crate::parts::of_part;
+use crate::rows::{RunRow, Statement};
+use fieldhook_core::parts::PARTS;
+use fieldhook_core::problem::Result;
+use worker::SqlStorage;
+
 /// A table for a part of the log.
 macro_rules! part {
     ($table:literal) => {
@@ -135,8 +141,20 @@ pub const WAKE: &str = concat!(
 );
 pub const WRITE_MARKS: &str = "INSERT OR REPLACE INTO marks (id, json) VALUES (1, ?)";
 
+thread_local! {
+    static INSERTS: [Statement; PARTS] = std::array::from_fn(|part| Statement::new(&of_part(INSERT, part)));
+}
+
+/// Writes a run into a part.
+pub fn write_run(sql: &SqlStorage, row: &RunRow<'_>, part: usize) -> Result<()> {
+    INSERTS.with(|parts| match parts.get(part) {
+        Some(statement) => row.write(sql, statement),
+        None => row.write(sql, &Statement::new(&of_part(INSERT, part))),
+    })
+}
+
 /// The part's table stands for `{}` here and below.
-pub const INSERT: &str = "INSERT INTO {} (pos, at, device, born, body) VALUES (?, ?, ?, ?, ?)";
+const INSERT: &str = "INSERT INTO {} (pos, at, device, born, body) VALUES (?, ?, ?, ?, ?)";
 pub const BEHIND: &str = "SELECT pos, device, born, body FROM runs WHERE pos > ? ORDER BY pos";
 /// The row that holds a position, or the next where that is gone.
 pub const HOLDING: &str = "SELECT pos, at FROM runs WHERE pos >= ? ORDER BY pos LIMIT 1";

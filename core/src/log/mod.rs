@@ -4,8 +4,10 @@
 //! `src/device/`.
 
 mod crossing;
+mod recent;
 mod state;
 
+pub use recent::{Known, RECENT_MAX, Recent};
 pub use state::{DeviceState, ONLINE_WITHIN};
 
 use crate::clock::Time;

@@ -122,7 +122,7 @@ fn job(call: &Call<'_>, integration: &str, task: Task, device: Option<String>) -
     let id: String = unique().chars().take(24).collect();
     let job = Job::new(format!("job_{id}"), integration.to_owned(), task, call.platform.now);
     // What this isolate has just read or written, devices are to know too.
-    let version = isolate::known_snapshot().map_or(0, |snapshot| snapshot.version);
+    let version = isolate::known_snapshot(isolate::now()).map_or(0, |snapshot| snapshot.version);
     Job { version, device, ..job }
 }
 

@@ -157,7 +157,7 @@ impl Inner {
     /// Counts what retention is about to take before it was delivered: everything from one place to another. Part of the
     /// turn that prunes, in which what is known of the device is out of its place.
     pub(in crate::device) fn expire_lanes(&self, device: &str, from: u64, pruned_to: u64) -> Result<()> {
-        let Some(snapshot) = isolate::known_snapshot() else { return Ok(()) };
+        let Some(snapshot) = isolate::known_snapshot(isolate::now()) else { return Ok(()) };
         for listed in
             snapshot.integrations.iter().filter(|listed| !listed.respond && listed.filter.is_for(device))
         {

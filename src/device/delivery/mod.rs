@@ -33,7 +33,7 @@ const RUN_MAX: i64 = 60_000;
 const HUNG_AFTER: i64 = 120_000;
 /// How long after a failure of our own (a shard that does not answer, a key that does not open) a lane is looked at
 /// again, milliseconds.
-pub(super) const LOOK_AGAIN: i64 = 5_000;
+const LOOK_AGAIN: i64 = 5_000;
 
 /// An integration, and the replay, empty for the live lane.
 type Key = (String, String);
@@ -67,8 +67,8 @@ enum Next {
 impl Inner {
     /// Delivers behind the answer, if there is anybody to deliver to. `first_seq` is the first of the events that have
     /// just been written, `names` are what they are called.
-    pub(super) fn deliver_behind(self: &Rc<Self>, first_seq: u64, names: &[String]) {
-        let concerned = isolate::known_snapshot().map(|snapshot| {
+    pub(super) fn deliver_behind(self: &Rc<Self>, first_seq: u64, names: &[String], now: Time) {
+        let concerned = isolate::known_snapshot(now).map(|snapshot| {
             let all = snapshot.integrations.iter();
             let concerned = all.filter(|listed| !self.passes(listed, first_seq, names));
             concerned.map(|listed| (listed.stored.id.clone(), String::new())).collect::<Vec<Key>>()
@@ -104,12 +104,18 @@ impl Inner {
         }
     }
 
+    /// After something that may pass.
+    pub(in crate::device) fn look_again(&self) -> Result<()> {
+        let now = isolate::now();
+        self.arm_by(now.plus_millis(LOOK_AGAIN), now)
+    }
+
     /// Works on every lane that has something to do. `version` is that of the configuration at least; 0 is as good as
     /// any that is not older than it may be.
     pub(super) async fn deliver(self: &Rc<Self>, version: u64) {
         if let Err(problem) = self.deliver_all(version).await {
             console_error!("nothing was delivered: {}", problem.detail);
-            let _ = self.arm_by(isolate::now().plus_millis(LOOK_AGAIN));
+            let _ = self.look_again();
         }
     }
 
@@ -139,13 +145,13 @@ impl Inner {
         let hung_after = self.settings().map_or(0, |settings| settings.delivery_timeout) + HUNG_AFTER;
         let began = isolate::now();
         let Some(running) = Running::begin(&self.delivery, key, hung_after) else {
-            let _ = self.arm_by(began.plus_millis(hung_after));
+            let _ = self.arm_by(began.plus_millis(hung_after), began);
             return;
         };
         loop {
             if let Err(problem) = self.work(key, &running, began).await {
                 console_error!("a lane stands still: {}", problem.detail);
-                let _ = self.arm_by(isolate::now().plus_millis(LOOK_AGAIN));
+                let _ = self.look_again();
                 return;
             }
             if !running.is_called() {
@@ -177,12 +183,13 @@ impl Inner {
             }
             match next {
                 Next::Attempt { .. } if began.distance(isolate::now()) > RUN_MAX => {
-                    return self.arm_by(isolate::now());
+                    let now = isolate::now();
+                    return self.arm_by(now, now);
                 }
                 Next::Attempt { row, tries } => {
                     notices = self.attempt(listed, key, row, tries, &snapshot.hosts).await?;
                 }
-                Next::Wait(until) => return self.arm_by(until),
+                Next::Wait(until) => return self.arm_by(until, isolate::now()),
                 Next::Report(_) | Next::Nothing => return Ok(()),
             }
         }
