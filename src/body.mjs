@@ -7,15 +7,15 @@ const SMALL = 16_384;
 const UNFINISHED_MAX = 33_554_432;
 /** Or so many bodies as large as they may be, where that is more. */
 const LARGEST_AT_ONCE = 4;
-/** Bodies that say they are no longer than this give way to nobody who wants more, bytes: one event of the 16 KB that
+/** Bodies that say they are no longer than this are one kind, all others the other, bytes: one event of the 16 KB that
  * Particle allows, every character of it escaped, is shorter. */
 const MODEST = 65_536;
 
-/** Those that hold something: who may want much first, and of these the one that has been still for longest, so that
- * whoever goes on sending stays. Plain memory, which one request may take from another. */
-const large = new Set();
-const modest = new Set();
-let held = 0;
+/** Those that hold something, the one that has been still for longest first: whoever goes on sending stays. Each kind
+ * is sure of half of the room, so that a flood of one leaves the other alone. Plain memory, which one request may take
+ * from another. */
+const modest = { bodies: new Set(), held: 0 };
+const large = { bodies: new Set(), held: 0 };
 
 /** The body's bytes; undefined where there are more than `limit`, null where it had to give way to others. */
 export async function readBody(request, limit) {
@@ -23,8 +23,8 @@ export async function readBody(request, limit) {
   if (declared !== null && Number(declared) > limit) return undefined;
   if (declared !== null && Number(declared) <= SMALL) return new Uint8Array(await request.arrayBuffer());
   if (request.body === null) return new Uint8Array();
-  const among = declared !== null && Number(declared) <= MODEST ? modest : large;
-  const body = { bytes: new Uint8Array(0), size: 0, among };
+  const kind = declared !== null && Number(declared) <= MODEST ? modest : large;
+  const body = { bytes: new Uint8Array(0), size: 0, kind };
   try {
     for await (const part of request.body) {
       if (body.bytes === null) return null;
@@ -44,25 +44,29 @@ function append(body, part, limit) {
     const room = Math.min(limit, Math.max(size, 2 * body.bytes.byteLength, SMALL));
     const whole = new Uint8Array(room);
     whole.set(body.bytes.subarray(0, body.size));
-    held += room - body.bytes.byteLength;
+    body.kind.held += room - body.bytes.byteLength;
     body.bytes = whole;
   }
   body.bytes.set(part, body.size);
   body.size = size;
-  body.among.delete(body);
-  body.among.add(body);
-  const most = Math.max(UNFINISHED_MAX, LARGEST_AT_ONCE * limit);
-  for (const among of [large, modest]) {
-    for (const stillest of among) {
-      if (held <= most) return;
-      if (stillest !== body) release(stillest);
-    }
+  body.kind.bodies.delete(body);
+  body.kind.bodies.add(body);
+  makeRoom(Math.max(UNFINISHED_MAX, LARGEST_AT_ONCE * limit), body);
+}
+
+/** Sees that all together hold no more than `most`; the one that has just gone on stays. */
+function makeRoom(most, body) {
+  while (modest.held + large.held > most) {
+    const kind = large.held > most / 2 ? large : modest;
+    const [stillest] = kind.bodies;
+    if (stillest === undefined || stillest === body) return;
+    release(stillest);
   }
 }
 
 /** Also for a sender that is gone: what reads its body may never go on, and it gives way when it is the stillest. */
 function release(body) {
-  held -= body.bytes?.byteLength ?? 0;
+  body.kind.held -= body.bytes?.byteLength ?? 0;
   body.bytes = null;
-  body.among.delete(body);
+  body.kind.bodies.delete(body);
 }

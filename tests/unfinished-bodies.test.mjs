@@ -63,7 +63,7 @@ test("where there is no room, those that stand still give way, and one that goes
   );
 });
 
-test("who declares little gives way to nobody who may want more, however still it stands", async () => {
+test("who declares little is not pushed out by those who may want more, however still it stands", async () => {
   const little = sending({ declared: 60_000 });
   await little.send(40_000);
   const others = numbers(1, 2 * ROOM).map((n) => sending(n % 2 ? { declared: 900_000 } : {}));
@@ -74,6 +74,23 @@ test("who declares little gives way to nobody who may want more, however still i
   for (const body of others) body.end();
   const read = await Promise.all(others.map(({ read }) => read));
   assert.ok(read.includes(null), "some of the others gave way");
+});
+
+test("nor does a crowd of those that declare little push out one that wants more, and goes on", async () => {
+  const batch = sending({ declared: 300_000 });
+  const crowd = [];
+  for (const _ of numbers(1, 10)) {
+    await batch.send(30_000);
+    for (const _ of numbers(1, 100)) {
+      const still = sending({ declared: 65_536 });
+      crowd.push(still);
+      await still.send(60_000);
+    }
+  }
+  batch.end();
+  assert.equal((await batch.read)?.byteLength, 300_000);
+  for (const body of crowd) body.end();
+  assert.equal(await crowd[0].read, null);
 });
 
 test("of those that declare little, too, only so many have room", async () => {
