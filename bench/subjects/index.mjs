@@ -54,11 +54,14 @@ export class Subjects {
     this.#folders.memory = mkdtempSync("/dev/shm/fieldhook-bench-");
   }
 
-  /** A subject with storage on `disk` or in `memory`; another `tag`, another process. `fill` makes it ready once. */
-  async get(name, { on = "disk", tag = "", fill } = {}) {
+  /**
+   * A subject with storage on `disk` or in `memory`; another `tag`, another process. `fill` makes it ready once. With
+   * `staysAwake: false` its objects hibernate.
+   */
+  async get(name, { on = "disk", tag = "", fill, staysAwake } = {}) {
     const key = [name, on, tag].join(" ");
     if (!this.#running.has(key)) {
-      const subject = await startSubject(name, this.folder(on, `${name}-${tag}`));
+      const subject = await startSubject(name, this.folder(on, `${name}-${tag}`), { staysAwake });
       this.#running.set(key, subject);
       await fill?.(subject);
     }
