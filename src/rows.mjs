@@ -1,5 +1,5 @@
-// The two statements of an event's way, run with all their values in one crossing. The others take one for each value,
-// and one each for the cursor and what it wrote.
+// What an event writes, with all the values of a statement in one crossing. Other statements take one for each value, and
+// one each for the cursor and what it wrote.
 
 /** Writes an event into its device's log; how many rows were written. */
 export function write_event(sql, statement, seq, key, at, event, data, details, reply) {

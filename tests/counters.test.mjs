@@ -67,6 +67,15 @@ describe("what is billed", () => {
     assert.deepEqual([sum(written), sum(alarmsSet)], [0, 0]);
   });
 
+  test("an event that has gone is new again, however lately it was repeated", async () => {
+    const event = anEvent({ coreid: "outlived" });
+    await client.accepted(event);
+    await sleep(RETENTION_MS + 100);
+    assert.equal((await client.accepted(event)).duplicate, true, "its row is still there");
+    assert.ok((await counted(() => alarm("device=outlived"))).written.Device > 0);
+    assert.equal((await client.accepted(event)).duplicate, false);
+  });
+
   test("a device's alarm that has nothing to do writes nothing and asks nobody", async () => {
     const coreid = await knownDevice("alarmed");
     const { written, calls, alarmsSet } = await counted(() => alarm(`device=${coreid}`));

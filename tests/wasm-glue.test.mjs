@@ -46,6 +46,7 @@ test("glue that is not as expected is an error, not a Worker that catches nothin
     () => unwrapped(`${CATCHER};({f:function(){return a(function(V){},arguments)}})`),
     /name of the tag/,
   );
+  throws(() => unwrapped(`let V=1;${CATCHER};function f(){let V=2}`), /given twice/);
 });
 
 test("nothing in the built Worker is wrapped any more", () => {

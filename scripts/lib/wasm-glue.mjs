@@ -24,6 +24,8 @@ export function unwrapped(text) {
     throw new Error("the glue has no function that catches for its imports, or another than expected");
   const opening = new RegExp(`function\\(\\)\\{return ${escaped(name)}\\(function\\(([^)]*)\\)\\{`, "g");
   const tag = new RegExp(`(?<![\\w$.])${escaped(/Exception\(([\w$]+),/.exec(rethrow)?.[1] ?? "")}(?![\\w$])`);
+  if (text.match(new RegExp(`${tag.source}=`, "g"))?.length > 1)
+    throw new Error("the tag's name is given twice, so an import may see the other");
   const parts = [];
   let at = 0;
   for (let match; (match = opening.exec(text));) {

@@ -31,8 +31,9 @@ impl Inner {
     }
 
     fn outcome_of(&self, entry: &Entry, at: Time) -> Option<Outcome> {
-        let (loaded, recent) = (self.loaded.borrow(), self.recent.borrow());
-        let (loaded, known) = (loaded.as_ref()?, recent.find(&entry.key)?);
+        let loaded = self.loaded.borrow();
+        let loaded = loaded.as_ref()?;
+        let known = loaded.recent.find(&entry.key)?;
         let admitted = entry.is_admitted(&loaded.device);
         let turn = loaded.dialogue.repeat(entry, admitted, known.kept.clone(), at);
         let Said { reply, live, .. } = turn.said;
@@ -100,7 +101,7 @@ impl Inner {
         let Entry { key, event, data, .. } = &entry;
         let row = EventRow { seq, key, at, event, data, details: details.get(), reply: turn.kept() };
         if wait.is_none() && schema::write_event(&self.sql, &row, loaded.parts.current())? > 0 {
-            self.remember_event(key, seq, turn.kept());
+            loaded.remember(key, seq, turn.kept());
             loaded.next_seq = seq + 1;
             loaded.parts.wrote(seq, at);
             loaded.last_heard = Some(at);
@@ -124,18 +125,10 @@ impl Inner {
         if kept == PENDING {
             return Ok(self.answer_later(&entry.key, seq, at));
         }
-        self.remember_event(&entry.key, seq, &kept);
+        loaded.remember(&entry.key, seq, &kept);
         let turn = loaded.dialogue.repeat(&entry, admitted, kept, at);
         let said = loaded.after(turn);
         Ok(Outcome::Duplicate { seq, reply: said.reply, live: said.live })
-    }
-
-    /// For repeats that come soon. One that waits for its reply is not known yet, one that is not there has no number.
-    fn remember_event(&self, key: &str, seq: u64, kept: &str) {
-        if kept != PENDING && seq > 0 {
-            let known = Known { key: key.to_owned(), seq, kept: kept.to_owned() };
-            self.recent.borrow_mut().remember(known);
-        }
     }
 
     /// A repeat of an event whose reply a service gives: nothing while the service is being asked, else it is this one
@@ -176,5 +169,14 @@ impl Inner {
             break;
         }
         Ok(())
+    }
+}
+
+impl Loaded {
+    /// For repeats that come soon. One that waits for its reply is not known yet, one that is not there has no number.
+    fn remember(&mut self, key: &str, seq: u64, kept: &str) {
+        if kept != PENDING && seq > 0 {
+            self.recent.remember(Known { key: key.to_owned(), seq, kept: kept.to_owned() });
+        }
     }
 }

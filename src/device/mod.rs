@@ -55,7 +55,6 @@ struct Inner {
     delivery: delivery::Delivery,
     /// The events of the call under way.
     incoming: RefCell<Option<Accept>>,
-    recent: RefCell<Recent>,
     /// Events whose reply a service is being asked for, by key, and since when.
     asking: RefCell<BTreeMap<String, Time>>,
     /// What is left of the device's rate. Only remembered: an object that slept begins with a full one.
@@ -76,6 +75,8 @@ struct Loaded {
     spoke: bool,
     /// Events that this turn has written.
     fresh: Vec<Sent>,
+    /// Of rows that are in the tables.
+    recent: Recent,
 }
 
 impl Loaded {
@@ -114,7 +115,6 @@ impl Device {
                 outbox,
                 delivery,
                 incoming: RefCell::default(),
-                recent: RefCell::default(),
                 asking,
                 rate,
                 alarm_at,
@@ -219,7 +219,6 @@ impl Inner {
                 self.schema.forget();
                 self.outbox.forget();
                 self.delivery.forget();
-                self.recent.borrow_mut().forget();
                 self.alarm_at.set(None);
                 self.schema.prepare(&self.sql)?;
                 self.load()
@@ -265,6 +264,7 @@ impl Inner {
             dialogue,
             spoke: false,
             fresh: Vec::new(),
+            recent: Recent::default(),
         })
     }
 
@@ -390,7 +390,7 @@ impl Inner {
         self.loaded.replace(None);
         self.outbox.forget();
         self.delivery.forget();
-        self.recent.borrow_mut().forget();
+        self.incoming.replace(None);
         self.alarm_at.set(None);
     }
 }

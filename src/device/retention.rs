@@ -86,5 +86,7 @@ fn passes(device: &Inner, loaded: &mut Loaded, last: u64, received: Time) -> Res
     device.expire_lanes(&loaded.device.device, loaded.device.pruned_to, last)?;
     let state = loaded.device.change();
     (state.pruned_to, state.pruned_last_heard) = (last, Some(received));
+    // What goes is new when it comes again.
+    loaded.recent.forget();
     Ok(true)
 }

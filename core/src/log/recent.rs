@@ -36,9 +36,11 @@ impl Recent {
         self.0.iter().find(|known| known.key == key)
     }
 
-    /// Takes in what was just written, or read again; the one that was taken in first goes.
+    /// Takes in what was just written, or read again, in the place of what was known of it. The one that was taken in
+    /// first goes.
     pub fn remember(&mut self, known: Known) {
-        if known.kept.len() > REPLY_MAX || self.find(&known.key).is_some() {
+        self.0.retain(|other| other.key != known.key);
+        if known.kept.len() > REPLY_MAX {
             return;
         }
         if self.0.len() >= RECENT_MAX {
@@ -47,7 +49,7 @@ impl Recent {
         self.0.push_back(known);
     }
 
-    /// Where it may differ from the tables.
+    /// Where rows go from the tables.
     pub fn forget(&mut self) {
         self.0.clear();
     }
@@ -67,6 +69,16 @@ mod tests {
         recent.remember(known("other", ""));
         (0..10).for_each(|_| recent.remember(known("again", "")));
         assert!(recent.find("other").is_some());
+    }
+
+    #[test]
+    fn what_is_known_last_holds() {
+        let mut recent = Recent::default();
+        recent.remember(known("again", "pold"));
+        recent.remember(Known { seq: 2, ..known("again", "pnew") });
+        assert_eq!(recent.find("again"), Some(&Known { seq: 2, ..known("again", "pnew") }));
+        recent.remember(known("again", &"x".repeat(REPLY_MAX + 1)));
+        assert_eq!(recent.find("again"), None);
     }
 
     #[test]
