@@ -1,6 +1,7 @@
 // Unwraps what wasm-bindgen puts around each import of a module that may unwind: an inner function called by `apply`
 // with `arguments`, through one more function that turns what it throws into an exception that Rust can catch. The same
-// is said here with a `try` in the function itself, which is what the engine is good at: some hundred times an event.
+// is said here with a `try` in the function itself, which is what the engine is good at. An event comes through some
+// forty imports.
 
 import { readFileSync, writeFileSync } from "node:fs";
 
